@@ -1,4 +1,4 @@
-"""Gateways that hostile messages find wrong: `MUTANT serve ...`."""
+"""Starts a gateway that does not stand hostile messages: `MUTANT serve ...`."""
 
 import itertools
 import sys

@@ -39,8 +39,7 @@ static int fails(int descriptor) {
     if (found <= 0)
         return 0;
     name[found] = 0;
-    /* The lock file and shared memory are not what a commit needs. */
-    if (strncmp(name, files, strlen(files)) || strstr(name, "-lock") || strstr(name, "-shm"))
+    if (strncmp(name, files, strlen(files)) || strstr(name, "-shm")) /* memory, not a disk */
         return 0;
     if (__sync_fetch_and_sub(&control[1], 1) > 0)
         return 0;

@@ -1,4 +1,4 @@
-"""Gateways that lose what they acknowledge if the power fails: `MUTANT serve ...`.
+"""Starts a gateway that loses what it acknowledges if the power fails: `MUTANT serve ...`.
 
 A kill finds none of them, because the system writes what a killed process has left.
 """

@@ -24,8 +24,9 @@ class _File:
     durable: bytearray | None = None
     """Its content as the last sync has left it; `None` if it need not be there."""
     pending: list[Operation] = field(default_factory=list)
+    is_syncing: bool = False
     syncing: int = 0
-    """How many of them a sync that has begun covers."""
+    """How many of them the sync covers that has begun."""
 
 
 def apply(content: bytearray, operation: Operation) -> None:
@@ -55,12 +56,13 @@ class Disk:
         if kind in "wtu":
             file.pending.append(operation)
         elif kind == "b":
-            file.syncing = len(file.pending)
+            assert not file.is_syncing, "two processes sync a file at once"
+            file.is_syncing, file.syncing = True, len(file.pending)
         elif kind == "e":
             content = _content(file.durable, file.pending[: file.syncing])
             file.durable = content
             del file.pending[: file.syncing]
-            file.syncing = 0
+            file.is_syncing = False
 
     def written(self) -> dict[str, bytes]:
         """The files as a process sees them: everything that was written is there."""

@@ -147,10 +147,11 @@ async def test_a_disk_may_fail_at_any_operation(
             held = (await client.ask({"portfolio": 1}))["portfolio"]["contracts"]
             assert acknowledged <= {each["contract_id"] for each in held}
             assert "error" not in await client.ask({"balance": 1})
+            client.received.clear()
+            while (await client.next())["msg_type"] != "tick":
+                pass
             disk.recover()
             acknowledged.add(await bought_at_last(client))
-        while (await client.next())["msg_type"] != "tick":
-            pass
     assert acknowledged == contracts(gateway.db)
     assert gateway.stop() == 0
     assert "Traceback" not in gateway.stderr

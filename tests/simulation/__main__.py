@@ -41,6 +41,8 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="print each message and fault")
     options = parser.parse_args()
     if options.hours is not None:
+        if options.trace or options.workers != 1 or options.seconds != SECONDS:
+            parser.error("--hours goes with --seed and --mutant alone")
         return many(options.seed, options.hours, options.mutant)
     if os.environ.get("PYTHONHASHSEED") != "0":  # or sets of texts would have another order
         os.execve(  # noqa: S606 - the same command once more
@@ -127,14 +129,19 @@ def _outcomes(begin: str, mutant: str) -> Iterator[tuple[list[str], dict[str, An
         options += ["--workers", str(turns[number % len(turns)])]
         if mutant:
             options += ["--mutant", mutant]
-        done = subprocess.run(
-            [sys.executable, "-m", MODULE, *options],
-            check=False,
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=PATIENCE,
-        )
-        yield options, orjson.loads(done.stdout)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", MODULE, *options],
+                check=False,
+                stdout=subprocess.PIPE,
+                timeout=PATIENCE,
+            )
+            yield options, orjson.loads(done.stdout)
+        except (subprocess.TimeoutExpired, orjson.JSONDecodeError) as problem:
+            raise SystemExit(
+                f"a simulation has crashed or does not end: {problem}\n"
+                f"The same again: python -m {MODULE} {' '.join(options)}"
+            ) from problem
         number += 1
 
 

@@ -26,12 +26,14 @@ FAULTS = {"StorageUnavailable", "StorageBusy"}
 """Errors that only a fault of the machine explains."""
 PUBLIC = ("time", "ping", "ticks", "ticks_history", "forget_all")
 """Calls that need no token."""
+PAUSE_SECONDS = 30.0
+"""How long a process may stand still before it sends what it had to."""
 SETTLE_SECONDS = 5.0
 """After so many seconds without a fault, everything has recovered."""
 LATE_SECONDS = 1.0
 """Within so many seconds an event is sent then."""
 CLOSES = (1000, 1012, 4408)
-"""Why the gateway may close a connection: the client has, it stops, or nothing was received."""
+"""The codes with which the gateway may close: as the client did, at a stop, and when idle."""
 TICK_SECONDS = 2
 NOTICE_SECONDS = 0.5
 """How long a worker may take to end the streams of a revoked token."""
@@ -74,14 +76,11 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Spoken:
+class Conversation:
     """What was said on one connection."""
 
     operations: dict[int, Operation] = field(default_factory=dict)
     next_reply: int = 1
-    token: str = ""
-    is_current: bool = True
-    """Whether it reads, so that its streams are complete."""
 
 
 class Checks:
@@ -93,7 +92,7 @@ class Checks:
         self.seen: Counter[str] = Counter()
         """How often each kind of event was seen."""
         self.problem: Violation | None = None
-        self.spoken: dict[Connection, Spoken] = {}
+        self.conversations: dict[Connection, Conversation] = {}
         self.revoked: dict[str, float] = {}
         """When the revocation of a token was acknowledged."""
         self.refused: set[str] = set()
@@ -118,6 +117,7 @@ class Checks:
         self._version = -1
         self._reader: sqlite3.Connection | None = None
         self._quotes: dict[int, Any] = {}
+        self._newest_tick = 0
         self.market_time = 0
         self.clock_was_set = False
         """Whether the real time was changed, so that the market may be elsewhere."""
@@ -140,7 +140,7 @@ class Checks:
 
     def sends(self, connection: Connection, number: int, operation: Operation) -> None:
         """Take note of a request."""
-        self.spoken.setdefault(connection, Spoken()).operations[number] = operation
+        self.conversations.setdefault(connection, Conversation()).operations[number] = operation
         if operation.key:
             self.seen["repeated"] += operation.key in self.tokens_of
             self.tokens_of.setdefault(operation.key, []).append(operation.token)
@@ -158,14 +158,14 @@ class Checks:
 
     def _message(self, connection: Connection, text: bytes) -> None:
         message = orjson.loads(text)
-        spoken = self.spoken[connection]
+        conversation = self.conversations[connection]
         number = message.get("req_id")
         error = message.get("error", {}).get("code")
         if error == "InternalServerError":
             raise Violation(f"InternalServerError: {text.decode()}")
         if error in FAULTS and not self.machine_is_faulty:
             raise Violation(f"{error} without a fault of the machine")
-        operation = spoken.operations.get(number)
+        operation = conversation.operations.get(number)
         if operation is None:
             raise Violation(f"a reply to nothing: {text.decode()[:300]}")
         if operation.is_answered:
@@ -174,9 +174,9 @@ class Checks:
             self._event(connection, operation.stream, message, error)
             return
         operation.is_answered = True
-        if number != spoken.next_reply:
-            raise Violation(f"the reply to {number} comes before that to {spoken.next_reply}")
-        spoken.next_reply += 1
+        if number != conversation.next_reply:
+            raise Violation(f"the reply to {number} comes before that to {conversation.next_reply}")
+        conversation.next_reply += 1
         if error is not None:
             self.seen[f"{operation.call} refused"] += 1
             if operation.key and error not in UNKNOWN:
@@ -184,25 +184,27 @@ class Checks:
             return
         operation.succeeded = True
         self.seen[operation.call] += 1
-        self._reply(connection, spoken, operation, message)
+        self._reply(connection, conversation, operation, message)
 
     def _refused(self, operation: Operation, error: str) -> None:
         if len(self.tokens_of[operation.key]) > 1:
             return  # it may have been done the first time
-        if self._one("SELECT 1 FROM contracts WHERE idempotency_key = ?", operation.key):
-            raise Violation(f"{operation.call} is answered with {error}, but was done")
+        for query in (
+            "SELECT 1 FROM contracts WHERE idempotency_key = ?",
+            "SELECT 1 FROM payments WHERE idempotency_key = ?",
+        ):
+            if self._one(query, operation.key):
+                raise Violation(f"{operation.call} is answered with {error}, but was done")
         self.refused.add(operation.key)
 
     def _reply(
         self,
         connection: Connection,
-        spoken: Spoken,
+        conversation: Conversation,
         operation: Operation,
         message: dict[str, Any],
     ) -> None:
         call = operation.call
-        if call == "authorize":
-            spoken.token = operation.token
         if operation.token in self.revoked and call not in (*PUBLIC, "authorize"):
             if operation.sent_at > self.revoked[operation.token]:
                 raise Violation(f"{call} is served for a token that was revoked")
@@ -224,13 +226,17 @@ class Checks:
         elif call == "time":
             if body < self.market_time:
                 raise Violation(f"the market went back from {self.market_time} to {body}")
-            self.market_time = max(self.market_time, body)
-            if not self.clock_was_set and not -1 <= body - clock.real() + 1 <= WAITED_FOR + 1:
-                raise Violation(f"the market is {body - clock.real():.1f} s ahead of real time")
+            self.market_time = body
+            ahead = body - clock.real()
+            if not self.clock_was_set:
+                self.seen["market compared with real time"] += 1
+                # Whole seconds, some of them sent late; ahead while it waits after a crash.
+                if not -1 - PAUSE_SECONDS <= ahead <= WAITED_FOR:
+                    raise Violation(f"the market is {ahead:.1f} s ahead of real time")
         elif operation.subscribes:
             self._subscribed(operation, message)
         elif call == "forget_all":
-            for before in spoken.operations.values():
+            for before in conversation.operations.values():
                 if before.stream is not None and before.call in ("balance", "transaction"):
                     before.stream.ended = True
 
@@ -272,10 +278,10 @@ class Checks:
 
         The connection that revokes it gets the reply first.
         """
-        for connection, spoken in self.spoken.items():
+        for connection, conversation in self.conversations.items():
             server = connection.server
             if connection is not by and not server.has_ended and server.full_until < clock.now:
-                for operation in spoken.operations.values():
+                for operation in conversation.operations.values():
                     stream = operation.stream
                     if (
                         stream is not None
@@ -331,6 +337,7 @@ class Checks:
             if epoch != before + TICK_SECONDS:
                 raise Violation(f"a tick of {epoch} follows one of {before}")
             stream.at = {epoch}
+            self._newest_tick = max(self._newest_tick, epoch)
         elif stream.kind == "proposal_open_contract":
             self._contract_sent(stream, message[stream.kind])
         else:
@@ -367,6 +374,7 @@ class Checks:
             raise Violation(f"a {stream.kind} stream at {where} of {len(entries)} sends {body}")
         stream.at = at
         number = entries[max(at) - 1][0]
+        self.seen["event while all is quiet"] += number in self._committed_at
         late = clock.now - self._committed_at.get(number, clock.now)
         if late > LATE_SECONDS:
             raise Violation(f"a {stream.kind} stream has sent entry {number} {late:.1f} s late")
@@ -503,19 +511,27 @@ class Checks:
             row = self._one("SELECT sold_by FROM contracts WHERE id = ?", contract)
             if row[0] != entry:
                 raise Violation(f"the acknowledged sale of {contract} is lost")
-        for connection, spoken in list(self.spoken.items()):
+        for connection, conversation in list(self.conversations.items()):
             if connection.server.is_gone:
-                del self.spoken[connection]
+                del self.conversations[connection]
             elif connection.is_open and not connection.is_lost:
-                self._connection_at_rest(spoken)
+                self._connection_at_rest(conversation)
 
-    def _connection_at_rest(self, spoken: Spoken) -> None:
-        for number, operation in spoken.operations.items():
+    def _connection_at_rest(self, conversation: Conversation) -> None:
+        for number, operation in conversation.operations.items():
             if not operation.is_answered:
                 raise Violation(f"{operation.call} ({number}) was never answered")
             stream = operation.stream
-            if stream is None or stream.ended or stream.kind == "ticks":
+            if stream is None or stream.ended:
                 continue
+            if stream.kind == "ticks":
+                [newest] = stream.at
+                if newest < self._newest_tick - TICK_SECONDS:  # one may be on its way
+                    raise Violation(f"a stream ends with the tick of {newest}")
+                self.seen["ticks stream complete"] += 1
+                continue
+            if stream.token in self.revoked:
+                raise Violation(f"a {stream.kind} stream of a revoked token has not ended")
             if stream.kind == "proposal_open_contract":
                 raise Violation(f"contract {stream.contract} was never shown as closed")
             entries = len(self._ledgers[stream.loginid])

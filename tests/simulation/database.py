@@ -36,7 +36,7 @@ class Machine:
 
 
 class SimulatedThread:
-    """A connection whose functions run in a thread of its own, if one believes it."""
+    """In the place of a connection with a thread of its own."""
 
     machine: Machine
 
@@ -57,10 +57,11 @@ class SimulatedThread:
         begins = max(loop.time(), self._free_at)
         self._free_at = ends = begins + machine.delay()
         done = loop.create_future()
-        loop.call_at(begins + machine.chance.random() * (ends - begins), self._run, function, done)
+        at = begins + machine.chance.random() * (ends - begins)
+        loop.call_at(at, self._run, function, done, ends)
         return await done
 
-    def _run(self, function: Callable[[], Any], done: asyncio.Future[Any]) -> None:
+    def _run(self, function: Callable[[], Any], done: asyncio.Future[Any], ends: float) -> None:
         loop, machine = asyncio.get_running_loop(), self.machine
         result: Any = None
         problem: Exception | None = None
@@ -74,7 +75,7 @@ class SimulatedThread:
             except Exception as raised:  # noqa: BLE001 - the caller gets it
                 problem = raised
             machine.after_function()
-        loop.call_at(self._free_at, _answer, done, result, problem)
+        loop.call_at(ends, _answer, done, result, problem)
 
     async def close(self) -> None:
         """Close the connection, after everything that waits."""

@@ -9,8 +9,9 @@ EXPECTED: Final = frozenset(
         *("contract closed", "contract stream complete", "rest"),
         *("balance event", "balance ended", "balance stream complete"),
         *("transaction event", "transaction ended", "transaction stream complete"),
-        *("ticks event", "closed with 1000", "closed with 1012", "closed with 4408"),
+        *("ticks event", "ticks stream complete", "closed with 1000", "closed with 1012"),
         *("fault: reset", "fault: vanish", "fault: stall", "fault: slow", "fault: full"),
-        *("fault: pause", "fault: kill", "fault: kill all", "fault: clock"),
+        *("fault: pause", "fault: kill", "fault: kill all", "fault: clock", "fault: restart"),
+        *("market compared with real time", "event while all is quiet", "time"),
     }
 )

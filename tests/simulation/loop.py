@@ -19,16 +19,11 @@ WAKE_SECONDS = 20e-6
 """Seconds until an event descriptor wakes its reader."""
 
 
-class DeadlockError(Exception):
-    """Nothing runs, and nothing is due at any time."""
-
-
 class _Jump:
     """In the place of a selector: waits by moving the clock."""
 
     def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise DeadlockError
+        assert timeout is not None, "nothing runs, and nothing is ever due"
         clock.now += timeout + ROUND
         return []
 
@@ -88,7 +83,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             self.call_later(WAKE_SECONDS, wake, context=owner.context)
 
         def wake() -> None:
-            if wakeups.get(descriptor) is written:
+            if wakeups.get(descriptor) is written and owner.is_alive:
                 callback(*arguments)
 
         wakeups[descriptor] = written

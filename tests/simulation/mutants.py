@@ -15,6 +15,7 @@ from scopegate import market_start
 from scopegate.exchange import book, copying, feed
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.heartbeat import Heartbeat
+from scopegate.exchange.payments import PaymentService
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.session import Subscription
@@ -33,6 +34,8 @@ class Mutant:
     """A fault."""
 
     plant: Callable[[], None]
+    found_as: str
+    """An expression for what it must be found as: an error of the mutant itself is no finding."""
     workers: int = 1
     """How many processes a simulation needs to show it."""
 
@@ -40,11 +43,11 @@ class Mutant:
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(workers: int = 1) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def mutant(found_as: str, workers: int = 1) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Add a fault under the name of its function."""
 
     def add(plant: Callable[[], None]) -> Callable[[], None]:
-        MUTANTS[plant.__name__] = Mutant(plant, workers)
+        MUTANTS[plant.__name__] = Mutant(plant, found_as, workers)
         return plant
 
     return add
@@ -58,7 +61,7 @@ def wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
 # The store.
 
 
-@mutant()
+@mutant(r"stream at|is acknowledged|are lost")
 def reply_before_commit() -> None:
     """COMMIT comes a moment after the answers."""
 
@@ -81,7 +84,7 @@ def reply_before_commit() -> None:
     SqliteConnection.writing = writing  # type: ignore[method-assign]
 
 
-@mutant()
+@mutant(r"stream at|is acknowledged|are lost|holds|leaves")
 def commit_lost() -> None:
     """One of a hundred commits is rolled back, and nobody is told."""
     numbers = itertools.count(1)
@@ -97,7 +100,7 @@ def commit_lost() -> None:
     wrap(SqliteConnection, "execute", make)
 
 
-@mutant()
+@mutant(r"stream at")
 def announced_before_commit() -> None:
     """Listeners get what a transaction announces before its COMMIT."""
 
@@ -124,7 +127,7 @@ def announced_before_commit() -> None:
     wrap(SqliteStore, "_write", make)
 
 
-@mutant()
+@mutant(r"stream at|a tick of|changes after|goes on after")
 def event_sent_twice() -> None:
     """One of fifty events goes to each of its streams twice."""
     numbers = itertools.count(1)
@@ -142,7 +145,7 @@ def event_sent_twice() -> None:
     wrap(Subscription, "deliver", make)
 
 
-@mutant()
+@mutant(r"stream at")
 def announced_in_another_order() -> None:
     """The jobs of a batch are answered in the opposite order."""
 
@@ -155,7 +158,10 @@ def announced_in_another_order() -> None:
     wrap(Store, "_answer", make)
 
 
-@mutant(workers=3)
+@mutant(
+    r"stream at|stream ends|was never shown|was due|has not ended|for a token that was revoked",
+    workers=3,
+)
 def cursor_skips_a_row() -> None:
     """If several changes of other workers are found at once, the first of them is left out."""
 
@@ -168,7 +174,7 @@ def cursor_skips_a_row() -> None:
     wrap(Store, "_pass_on", make)
 
 
-@mutant(workers=3)
+@mutant(r"late|stream ends|was never shown", workers=3)
 def wakeup_lost() -> None:
     """An idle worker is not told of the changes of others."""
 
@@ -179,7 +185,10 @@ def wakeup_lost() -> None:
     SharedStore._poll_changes = never  # type: ignore[method-assign]
 
 
-@mutant(workers=3)
+@mutant(
+    r"for a token that was revoked|a revoked token|a handler failed|stream at|was never shown|late",
+    workers=3,
+)
 def stale_worker() -> None:
     """A worker does not look for what others have committed before it acts."""
 
@@ -196,7 +205,7 @@ def stale_worker() -> None:
 # Access.
 
 
-@mutant()
+@mutant(r"did not end|goes on for a revoked token")
 def revocation_after_the_reply() -> None:
     """Connections lose a token's access a tenth of a second after it was revoked."""
 
@@ -212,7 +221,7 @@ def revocation_after_the_reply() -> None:
     wrap(Store, "_announce", make)
 
 
-@mutant()
+@mutant(r"a revoked token has")
 def token_checked_beforehand() -> None:
     """A token is checked before a transaction, and not in it."""
 
@@ -225,7 +234,7 @@ def token_checked_beforehand() -> None:
     wrap(Access, "guard", make)
 
 
-@mutant()
+@mutant(r"which was revoked")
 def copied_with_a_revoked_token() -> None:
     """Copying goes on when one of its tokens was revoked."""
     copying.Copies._goes_on = lambda self, reader, following: True  # type: ignore[method-assign]
@@ -234,7 +243,7 @@ def copied_with_a_revoked_token() -> None:
 # The exchange.
 
 
-@mutant()
+@mutant(r"leaves|CHECK constraint failed: balance >= 0")
 def unguarded_debit() -> None:
     """A debit is taken from the balance that was read in the batch before, if there was one."""
     read: dict[str, tuple[float, int]] = {}
@@ -255,7 +264,7 @@ def unguarded_debit() -> None:
     wrap(Snapshot, "one", make)
 
 
-@mutant()
+@mutant(r"has the entries")
 def settled_twice() -> None:
     """A contract is closed whether it is open or not."""
 
@@ -270,7 +279,7 @@ def settled_twice() -> None:
     wrap(Snapshot, "one", make)
 
 
-@mutant()
+@mutant(r"add up to")
 def counter_account_forgotten() -> None:
     """What is lost at the exchange is not booked there if it is more than 19."""
 
@@ -285,7 +294,7 @@ def counter_account_forgotten() -> None:
     wrap(Transaction, "execute_later", make)
 
 
-@mutant()
+@mutant(r"contract [0-9]+ is [(]|one key has bought")
 def key_ignored() -> None:
     """A purchase that is repeated with its key buys once more, without the key."""
 
@@ -305,7 +314,7 @@ def key_ignored() -> None:
     Desk.bought_with = forgotten  # type: ignore[method-assign,assignment]
 
 
-@mutant()
+@mutant(r"but was done|without a fault of the machine")
 def error_after_commit() -> None:
     """One of fifty purchases is answered with an error although it was made."""
     numbers = itertools.count(1)
@@ -322,7 +331,24 @@ def error_after_commit() -> None:
     wrap(Desk, "buy", make)
 
 
-@mutant()
+@mutant(r"transfer_between_accounts is answered|without a fault of the machine")
+def payment_refused_after_commit() -> None:
+    """One of twenty payments is answered with an error although it was made."""
+    numbers = itertools.count(1)
+
+    def make(pay: Any) -> Any:
+        async def paid(self: PaymentService, *arguments: Any, **options: Any) -> Any:
+            result = await pay(self, *arguments, **options)
+            if next(numbers) % 20 == 0:
+                raise StoreUnavailableError("nothing was changed")
+            return result
+
+        return paid
+
+    wrap(PaymentService, "transfer", make)
+
+
+@mutant(r"was due and is open|was never shown")
 def contract_forgotten_at_the_start() -> None:
     """The newest open contract is not followed after a start."""
 
@@ -335,7 +361,7 @@ def contract_forgotten_at_the_start() -> None:
     wrap(Desk, "_read", make)
 
 
-@mutant()
+@mutant(r"a tick of|was due and is open")
 def second_skipped() -> None:
     """When the market has to catch up, only the last of its seconds is looked at."""
 
@@ -349,7 +375,7 @@ def second_skipped() -> None:
     wrap(Heartbeat, "_wake", make)
 
 
-@mutant()
+@mutant(r"was not copied")
 def copy_missed() -> None:
     """One of twenty purchases is not copied."""
     numbers = itertools.count(1)
@@ -364,7 +390,7 @@ def copy_missed() -> None:
     wrap(copying.Copies, "bought", make)
 
 
-@mutant(workers=3)
+@mutant(r"one tick has two prices", workers=3)
 def prices_differ() -> None:
     """The second worker has other prices."""
 
@@ -379,7 +405,7 @@ def prices_differ() -> None:
     wrap(feed.Feed, "price", make)
 
 
-@mutant()
+@mutant(r"the market went back|was due and is open|a tick of|one tick has")
 def mark_not_stored() -> None:
     """The market does not store how far it was published."""
 
@@ -389,7 +415,7 @@ def mark_not_stored() -> None:
     market_start.run = run
 
 
-@mutant()
+@mutant(r"ahead of real time|not at the time of the others")
 def waits_as_if_it_ran() -> None:
     """While the market waits for its mark, it is stored as if it were there already."""
 
@@ -403,10 +429,26 @@ def waits_as_if_it_ran() -> None:
     wrap(market_start, "note_pace", make)
 
 
+@mutant(r"ends with the tick")
+def tick_stream_forgotten() -> None:
+    """A stream of ticks silently stops after some minutes."""
+    numbers = itertools.count(1)
+
+    def make(deliver: Any) -> Any:
+        def delivered(self: Subscription, tail: bytes, position: int) -> None:
+            if self.kind == "ticks" and next(numbers) % 200 == 0:
+                self.alive = False
+            deliver(self, tail, position)
+
+        return delivered
+
+    wrap(Subscription, "deliver", make)
+
+
 # Connections.
 
 
-@mutant()
+@mutant(r"stream at|a tick of|the reply to|was never answered|stream ends|was never shown")
 def reply_lost() -> None:
     """One of three hundred messages is not sent."""
     numbers = itertools.count(1)
@@ -421,7 +463,7 @@ def reply_lost() -> None:
     wrap(Peer, "send", make)
 
 
-@mutant()
+@mutant(r"stream at|a tick of|a second reply|goes on after")
 def reply_sent_twice() -> None:
     """One of three hundred messages is sent twice."""
     numbers = itertools.count(1)
@@ -437,13 +479,13 @@ def reply_sent_twice() -> None:
     wrap(Peer, "send", make)
 
 
-@mutant()
+@mutant(r"was never answered|stream ends|was never shown|ends with the tick|did not end")
 def congestion_never_ends() -> None:
     """A client that did not read for a while is never answered again."""
     Peer.resume_writing = lambda self: None  # type: ignore[method-assign]
 
 
-@mutant()
+@mutant(r"is closed with 1002|was never answered")
 def split_frame_lost() -> None:
     """The first byte of a frame that comes alone is forgotten."""
 

@@ -163,7 +163,7 @@ class Connection:
             self._travel(None)
 
     def vanish(self) -> None:
-        """Leave without a trace: the gateway does not notice."""
+        """Lose the connection in a way that the gateway does not notice."""
         self.is_lost = True
         self.end_at_client()
 
@@ -305,7 +305,6 @@ class ServerSocket(asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
-        self._eof_sent = True
         self.has_ended = True
         self._connection.sent(END, b"", 0)
 
@@ -327,7 +326,7 @@ class ServerSocket(asyncio.Transport):
         loop.call_later(self._connection.network.delay(), self._connection.end_at_client)
 
     def end(self) -> None:
-        """End it, without a word to the gateway."""
+        """End it; the gateway is not called."""
         self.is_gone = self.has_ended = self._closing = True
         self._connection.network.connections.pop(self._connection, None)
 

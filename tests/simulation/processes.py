@@ -20,6 +20,7 @@ from typing import Any
 from scopegate.app import Running, compose
 from scopegate.listening import listen
 from scopegate.settings import Settings, chosen
+from scopegate.store.errors import StoreUnavailableError
 from scopegate.store.shared import Sharing
 from scopegate.worker import PARENT, Start, Worker
 from tests.simulation.loop import SimulatedLoop
@@ -99,7 +100,6 @@ class SimulatedProcess:
 
     def exited(self, code: int) -> None:
         """Called when it ends itself."""
-        self.parent.exits.append(code)
         self.kill()
         self.parent.replace_later(self)
 
@@ -126,7 +126,9 @@ class Processes:
         self.sharing = Sharing(count) if count > 1 else None
         self.start: Start | None = None
         self.each: list[SimulatedProcess] = []
-        self.exits: list[int] = []
+        self.has_started = False
+        """Whether all have served since the gateway was started: then each is replaced alone."""
+        self._context = contextvars.copy_context()
         self.line_delay = 50e-6
         self._lines: dict[tuple[int, int], deque[Callable[[], None]]] = {}
         self._busy_until: dict[tuple[int, int], float] = {}
@@ -138,11 +140,10 @@ class Processes:
             self._begin(number)
             while not self.each[number].is_ready:
                 await asyncio.sleep(0.01)
-                self._check(self.each[number])
-
-    def _check(self, one: SimulatedProcess) -> None:
-        if one.task.done() and not one.task.cancelled() and (problem := one.task.exception()):
-            raise problem
+                if not self.each[number].is_alive:  # a start that fails is made again, with all
+                    self._kill_all()
+                    return
+        self.has_started = True
 
     def _begin(self, number: int) -> None:
         one = SimulatedProcess(self, number)
@@ -153,8 +154,15 @@ class Processes:
         one.task.add_done_callback(lambda task: self._ended(one, task))
 
     def _ended(self, one: SimulatedProcess, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (problem := task.exception()) is not None:
+        """Take note that a process has ended by itself; one whose start has failed is replaced."""
+        if task.cancelled() or (problem := task.exception()) is None:
+            return
+        if one.is_ready or not isinstance(problem, StoreUnavailableError):
             self._on_failure(problem)
+            return
+        one.kill()
+        if self.has_started:
+            self.replace_later(one)
 
     def is_ready(self, one: SimulatedProcess) -> None:
         """Called by a process that serves."""
@@ -186,39 +194,58 @@ class Processes:
     def _later(self, sender: int, to: SimulatedProcess, function: Callable[[], None]) -> None:
         line = (sender, to.number)
         queue = self._lines.setdefault(line, deque())
-        queue.append(lambda: function() if to.is_alive else None)
+        queue.append(function)
         at = self.loop.time() + self.chance.expovariate(1.0) * self.line_delay
         at = self._busy_until[line] = max(self._busy_until.get(line, 0.0), at)
-        # Not a timer of the receiver: its messages must not block those to its replacement.
-        self.loop.call_at(at, lambda: to.context.copy().run(queue.popleft()))
+        # The parent passes it on, whatever becomes of the sender; the receiver may stand still.
+        self.loop.call_at(at, self._arrived, queue, to, context=self._context)
+
+    def _arrived(self, queue: deque[Callable[[], None]], to: SimulatedProcess) -> None:
+        function = queue.popleft()
+        if to.is_alive:
+            self.loop.call_soon(function, context=to.context)
 
     def replace_later(self, one: SimulatedProcess) -> None:
         """Start another process in the place of one that has ended."""
         self._send_state()
-        self.loop.call_later(RESTART_SECONDS, self._begin, one.number)
 
-    def kill(self, number: int) -> None:
-        """Kill one process; it is replaced."""
+        def replace() -> None:
+            if self.has_started and self.each[one.number] is one:  # else all start anew
+                self._begin(one.number)
+
+        self.loop.call_later(RESTART_SECONDS, replace, context=self._context)
+
+    def kill(self, number: int) -> bool:
+        """Kill one process, even while it starts; it is replaced. Return whether it lived."""
         one = self.each[number]
-        if one.is_ready:
-            one.kill()
-            self.replace_later(one)
+        if not one.is_alive or not self.has_started:
+            return False
+        one.kill()
+        self.replace_later(one)
+        return True
 
-    def kill_all(self) -> None:
-        """Kill all, and start the gateway again."""
-        if not all(one.is_ready for one in self.each):
-            return
+    def kill_all(self) -> bool:
+        """Kill all, and start the gateway again. Return whether it served."""
+        if not self.serve:
+            return False
+        self._kill_all()
+        return True
+
+    def _kill_all(self) -> None:
+        self.has_started = False
         for one in self.each:
-            one.kill()
+            if one.is_alive:
+                one.kill()
         self.start = None
         if self.sharing is not None:
             self.sharing = Sharing(self.count)
         self._lines.clear()
         self._busy_until.clear()
-        self.loop.call_later(RESTART_SECONDS, self._restart)
+        self.loop.call_later(RESTART_SECONDS, self._restart, context=self._context)
 
     async def stop_all(self) -> None:
         """Stop the gateway in order."""
+        self.has_started = False
         for one in self.each:
             one.stop()
         await asyncio.gather(*(one.task for one in self.each))
@@ -226,15 +253,19 @@ class Processes:
             self.sharing = Sharing(self.count)
         self.start = None
 
-    def _restart(self) -> None:
-        self.restarting = self.loop.create_task(self.start_all_again())
+    async def restart(self) -> bool:
+        """Stop the gateway in order and start it again. Return whether it served."""
+        if not self.serve:
+            return False
+        await self.stop_all()
+        self._restart()
+        return True
 
-    async def start_all_again(self) -> None:
-        """Start every process anew."""
+    def _restart(self) -> None:
         self.each = []
-        await self.start_all()
+        self._starting = self.loop.create_task(self.start_all(), context=self._context)
 
     @property
     def serve(self) -> bool:
         """Whether every process serves."""
-        return len(self.each) == self.count and all(one.is_ready for one in self.each)
+        return self.has_started and all(one.is_ready for one in self.each)

@@ -3,8 +3,8 @@
 Import this module before any other of this project: some functions keep a clock as a default.
 
 Rules:
-- Nothing of the project is replaced, only the standard library: `time`, random bytes, the files
-  that a process loses when it ends, and the end of a process.
+- Of the standard library are replaced: `time`, random bytes, the files that a process loses when
+  it ends, and the end of a process. `database` replaces `aiosqlite.Connection`.
 - Every reading of `perf_counter` takes `READING` seconds, so that work which is done in slices ends
   its slices.
 """
@@ -33,6 +33,7 @@ class Process(Protocol):
     """The databases that it has opened."""
     context: Context
     """In which all its code runs."""
+    is_alive: bool
 
     def exited(self, code: int) -> None:
         """Called when it ends itself."""
@@ -53,7 +54,7 @@ class Time:
         self.now = 1_000.0
         """Monotonic time."""
         self.offset = BEGIN - self.now
-        """What real time is ahead of it."""
+        """What to add for the real time."""
 
     def monotonic(self) -> float:
         return self.now
@@ -69,7 +70,7 @@ class Time:
 clock: Final = Time()
 _bytes = random.Random("bytes")
 _open, _close, _connect = os.open, os.close, sqlite3.connect
-_write_eventfd, _exit = os.eventfd_write, os._exit
+_exit = os._exit
 wakeups: dict[int, Any] = {}
 """What to call when an event descriptor is written to."""
 
@@ -96,12 +97,6 @@ def _connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
     if (owner := process.get()) is not None:
         owner.connections.append(connection)
     return connection
-
-
-def _woken(descriptor: int, value: int) -> None:
-    _write_eventfd(descriptor, value)
-    if descriptor in wakeups:
-        wakeups[descriptor]()
 
 
 def _exited(code: int) -> None:
@@ -140,7 +135,14 @@ def replace(seed: str) -> None:
     random._urandom = _random_bytes  # type: ignore[attr-defined]  # `secrets` reads this one
     os.open = _opened
     os.close = _closed
-    os.eventfd_write = _woken
+    write_eventfd = os.eventfd_write  # only on Linux
+
+    def woken(descriptor: int, value: int) -> None:
+        write_eventfd(descriptor, value)
+        if descriptor in wakeups:
+            wakeups[descriptor]()
+
+    os.eventfd_write = woken
     os._exit = _exited  # type: ignore[assignment]
     sqlite3.connect = _connected  # type: ignore[assignment]
 

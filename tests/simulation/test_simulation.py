@@ -1,5 +1,6 @@
 """Simulations hold, are the same for the same seed, and find each fault that is planted."""
 
+import re
 import subprocess
 import sys
 from typing import Any
@@ -9,13 +10,12 @@ import pytest
 
 from tests.effort import chosen
 from tests.simulation.__main__ import MODULE, many
+
+if sys.platform != "linux":
+    pytest.skip("worker processes need Linux", allow_module_level=True)
 from tests.simulation.mutants import MUTANTS
 
-pytestmark = [
-    pytest.mark.sqlite,
-    pytest.mark.skipif(sys.platform != "linux", reason="worker processes need Linux"),
-    pytest.mark.timeout(600),
-]
+pytestmark = [pytest.mark.sqlite, pytest.mark.timeout(600)]
 
 HOURS = chosen(1, 20)
 """Simulated hours without a fault in the gateway."""
@@ -69,7 +69,9 @@ def test_a_failure_is_repeated_by_its_seed() -> None:
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_it_finds(mutant: str, number: int, capfd: pytest.CaptureFixture[str]) -> None:
     assert many(f"find{number}", MUTANT_HOURS, mutant) == 1
-    assert f"--mutant {mutant}" in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert re.search(MUTANTS[mutant].found_as, printed), printed
+    assert f"--mutant {mutant}" in printed
 
 
 def test_the_command_says_how_to_see_a_failure_again(capfd: pytest.CaptureFixture[str]) -> None:

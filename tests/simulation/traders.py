@@ -3,8 +3,8 @@
 Rules:
 - Each trader has two accounts and one token with all scopes, which is never revoked. It creates
   further tokens, uses them, and revokes them, perhaps while they are in use.
-- A purchase or a payment has a key that names its token, so that a row of the database tells which
-  request has made it. If the reply was lost, it is sometimes made once more with the same key.
+- A purchase or a payment has a key of its own, so that a row of the database tells which request
+  has made it. If the reply was lost, it is sometimes made once more with the same key.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ from tests.simulation.network import Connection, Network
 from tests.simulation.surroundings import clock
 
 SYMBOL = "R_100"
+PAUSE = 1.5
+"""The mean of the seconds between two requests."""
 PATIENCE = 40.0
 """Seconds that a client waits for a reply."""
 
@@ -82,8 +84,6 @@ class Trader:
     master: str
     """The text of the token with all scopes."""
     others: "list[Trader]" = field(default_factory=list)
-    pause: float = 1.5
-    """The mean of the seconds between two requests."""
     is_calm: Callable[[], bool] = lambda: False
     tokens: dict[str, str] = field(default_factory=dict)
     """The texts of its tokens, by their names."""
@@ -141,7 +141,7 @@ class Trader:
                 ends = max(ends, clock.now + 5.0)
                 continue
             await self.chance.choices(*self._actions)[0](link)
-            await asyncio.sleep(self.chance.expovariate(1 / self.pause))
+            await asyncio.sleep(self.chance.expovariate(1 / PAUSE))
         link.connection.close()
         while not link.is_over:
             await asyncio.sleep(0.5)
@@ -201,7 +201,7 @@ class Trader:
             self._repeat: 1.0,
             self._look: 1.0,
             self._copy: 0.7,
-            self._copy_no_more: 0.3,
+            self._stop_copying: 0.3,
             self._wrong: 0.5,
             self._history: 0.2,
         }
@@ -336,7 +336,7 @@ class Trader:
             if "error" not in await self._ask(link, {"copy_start": text}):
                 self.copied.append(text)
 
-    async def _copy_no_more(self, link: Link) -> None:
+    async def _stop_copying(self, link: Link) -> None:
         if self.copied:
             await self._ask(link, {"copy_stop": self.copied.pop()})
 
@@ -345,7 +345,6 @@ class Trader:
         for request, operation in self.unanswered:
             if operation.loginid == link.loginid:
                 self.unanswered.remove((request, operation))
-                # A row says who has made it first.
                 await self._ask(link, dict(request), key=operation.key)
                 return
 
