@@ -112,7 +112,7 @@ settings.load_profile("default")
 
 stores.move()
 
-FIRST = ("browser", "process", "program", "clients", "exchange")
+FIRST = ("browser", "process", "simulation", "program", "clients", "exchange", "power", "hostile")
 """Folders whose files take long: they come first, so that no worker is left with one at the end."""
 
 
