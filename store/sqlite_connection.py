@@ -21,6 +21,8 @@ class SqliteConnection(sqlite3.Connection):
     """A connection of Python's `sqlite3`, as a `Connection` of this package."""
 
     stored_changes: int | None = MAX_STORED_CHANGES
+    _changes_before = 0
+    """`total_changes` when the transaction began."""
     is_served = False
     """Whether it was opened while a gateway of another process serves the file."""
 
@@ -45,7 +47,9 @@ class SqliteConnection(sqlite3.Connection):
         return time.time()
 
     def count_commit(self) -> None:
-        """Count this transaction, so that a lost log is noticed (`missing_log`)."""
+        """Count this transaction if it has changed anything, so that a lost log is noticed."""
+        if self.total_changes == self._changes_before:
+            return
         self.execute(
             "INSERT INTO meta (name, value) VALUES (?, '1')"
             " ON CONFLICT (name) DO UPDATE SET value = value + 1",
@@ -56,6 +60,7 @@ class SqliteConnection(sqlite3.Connection):
     def writing(self) -> Iterator[None]:
         """Run a block as one transaction that writes: COMMIT after it, ROLLBACK if it raises."""
         self.execute("BEGIN IMMEDIATE")
+        self._changes_before = self.total_changes
         try:
             yield
             self.execute("COMMIT")

@@ -176,10 +176,11 @@ def test_the_chart_shows_entry_barrier_and_expiry_of_open_contracts(page: Page) 
 
 def test_rise_and_fall_differ_in_colour_and_sign(page: Page) -> None:
     open_account(page)
-    colours = set()
-    for side in ("Rise", "Fall"):
-        button = page.get_by_role("button", name=f"Buy {side}")
+    buttons = [page.get_by_role("button", name=f"Buy {side}") for side in ("Rise", "Fall")]
+    for button in buttons:
         expect(button).to_have_attribute("aria-disabled", "false")
-        colours.add(button.evaluate("button => getComputedStyle(button).backgroundColor"))
-    assert len(colours) == 2
+    page.wait_for_function(  # the colour follows a moment later
+        "buttons => new Set(buttons.map(each => getComputedStyle(each).backgroundColor)).size == 2",
+        arg=[button.element_handle() for button in buttons],
+    )
     assert page.locator(".side h3").all_inner_texts() == ["Rise ▲", "Fall ▼"]

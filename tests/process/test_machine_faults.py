@@ -410,7 +410,8 @@ async def test_a_missing_log_is_noticed(tmp_path: Path, workers: str) -> None:
         assert "scopegate.db-wal" not in os.listdir(tmp_path)
         served.start()
         assert served.stop() == 0
-        assert commits_noted(served.db) == 0  # nothing needs the log any more
+        if workers == "1":  # of several, another one may close the file last
+            assert commits_noted(served.db) == 0  # nothing needs the log any more
         assert noted > 0
 
 

@@ -36,6 +36,10 @@ class _NeverCommits:
     def in_transaction(self) -> bool:
         return bool(self._connection.in_transaction)
 
+    @property
+    def total_changes(self) -> int:
+        return int(self._connection.total_changes)
+
     def execute(self, sql: str, *parameters: Any) -> Any:
         if sql != "COMMIT":
             return self._connection.execute(sql, *parameters)
@@ -47,6 +51,7 @@ class _NeverCommits:
     insert = SqliteConnection.insert
     writing = SqliteConnection.writing
     now = SqliteConnection.now
+    count_commit = SqliteConnection.count_commit
     reading = SqliteConnection.reading
     stored_changes = SqliteConnection.stored_changes
 
