@@ -6,7 +6,6 @@ import re
 import sqlite3
 import time
 from pathlib import Path
-from urllib.parse import quote
 
 try:
     import fcntl
@@ -16,7 +15,7 @@ except ImportError:  # on Windows, where nothing keeps a second gateway off the 
 from scopegate.store import missing_log
 from scopegate.store.errors import StoreDamagedError, StoreError, damaged, fault_of, unusable
 from scopegate.store.migrating import Check, Migrations, migrate
-from scopegate.store.sqlite_connection import connect
+from scopegate.store.sqlite_connection import connect, connect_untouched
 from scopegate.store.transactions import Job, T, commit_once
 
 LOCK_SECONDS = 1.0
@@ -143,20 +142,16 @@ def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
 
     `check`: see `migrate`.
     """
-    connection = None
     try:
         missing_log.refuse(path)
-        connection = connect(path)
-        connection.is_served = is_served(path)
-        migrate(connection, check)
-        return commit_once(connection, job)
+        with contextlib.closing(connect(path)) as connection:
+            connection.is_served = is_served(path)
+            migrate(connection, check)
+            return commit_once(connection, job)
     except sqlite3.DatabaseError as problem:
         if isinstance(fault_of(problem), StoreDamagedError):
             raise damaged(path, problem) from problem
         raise
-    finally:
-        if connection is not None:
-            connection.close()
 
 
 def backup(path: Path, target: Path) -> None:
@@ -223,13 +218,10 @@ def _copy_of_backup(source: Path, copy: Path) -> None:
 
     Raises `StoreError` if the backup cannot be used, else `sqlite3.Error` or `OSError`.
     """
-    # Read only, and without a new log beside it: it may be on a medium that cannot be written.
-    mode = "mode=ro" if missing_log.log_of(source).exists() else "immutable=1"
-    address = f"file:{quote(str(source.resolve()))}?{mode}"
     try:
-        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
-            found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")
-            if found.fetchone() is None:
+        # It may be on a medium that cannot be written.
+        with contextlib.closing(connect_untouched(source)) as connection:
+            if "meta" not in connection.schema_objects():
                 raise StoreError(f"{source} is no database of a gateway")
             damage = _copy(connection, copy)
     except sqlite3.DatabaseError as problem:

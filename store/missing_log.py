@@ -13,22 +13,16 @@ Rules:
 
 import contextlib
 import os
-import sqlite3
 from pathlib import Path
-from urllib.parse import quote
 
 from scopegate.store import meta
 from scopegate.store.errors import RESTORE, StoreDamagedError
+from scopegate.store.sqlite_connection import connect_untouched, log_of
 from scopegate.store.transactions import COMMITS, Snapshot
 
 _ATTRIBUTE = "user.scopegate.commits"
 _FAILURES = (OSError, AttributeError)
 """What is raised where there are no extended attributes."""
-
-
-def log_of(path: Path) -> Path:
-    """Return the name of the log, which SQLite keeps beside the file that a link leads to."""
-    return Path(f"{path.resolve()}-wal")
 
 
 def commits(reader: Snapshot) -> int:
@@ -65,10 +59,5 @@ def refuse(path: Path) -> None:
 
 
 def _commits_of_file(path: Path) -> int:
-    # `immutable`: SQLite must not create a new log.
-    address = f"file:{quote(str(path.resolve()))}?immutable=1"
-    with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
-        if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
-            return 0
-        found = connection.execute("SELECT value FROM meta WHERE name = ?", (COMMITS,)).fetchone()
-        return 0 if found is None else int(found[0])
+    with contextlib.closing(connect_untouched(path)) as connection:
+        return commits(Snapshot(connection)) if "meta" in connection.schema_objects() else 0

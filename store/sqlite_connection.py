@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from scopegate.store.transactions import COMMITS, Query
 
@@ -165,6 +166,24 @@ def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
     except sqlite3.Error:
         connection.close()
         raise
+    return connection
+
+
+def log_of(path: Path) -> Path:
+    """Return the name of the log, which SQLite keeps beside the file that a link leads to."""
+    return Path(f"{path.resolve()}-wal")
+
+
+def connect_untouched(path: Path) -> SqliteConnection:
+    """Return a connection that only reads, and creates no log beside a file that has none.
+
+    No gateway may serve the file.
+    """
+    mode = "mode=ro" if log_of(path).exists() else "immutable=1"
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.resolve()))}?{mode}", uri=True, factory=SqliteConnection
+    )
+    connection.row_factory = sqlite3.Row
     return connection
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from scopegate.commands.common import Command, fail, with_database
-from scopegate.settings import SettingsError, load
+from scopegate.commands.common import Command, fail, sqlite_file, with_database
+from scopegate.settings import SettingsError
 from scopegate.store.errors import StoreError
 from scopegate.store.files import backup as copy_to
-from scopegate.store.location import Location, Server
+from scopegate.store.location import Location
 
 
 @click.command(cls=Command)
@@ -17,12 +17,7 @@ from scopegate.store.location import Location, Server
 def backup(db: Location | None, target: Path) -> None:
     """Copy the database to a new file and check the copy. Works while the gateway serves."""
     try:
-        path = db or load().location
-        if isinstance(path, Server):
-            raise StoreError(
-                "backup copies SQLite files: use pg_dump for a PostgreSQL database;"
-                " docs/scaling.md shows how"
-            )
+        path = sqlite_file(db, "backup copies SQLite files: use pg_dump")
         if not path.exists():
             raise StoreError(f"there is no database {path}: name it with --db")
         copy_to(path, target)

@@ -17,7 +17,7 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.settings import SettingsError, load
 from scopegate.store.errors import StoreError
-from scopegate.store.location import Location, parsed
+from scopegate.store.location import Location, Server, parsed
 from scopegate.store.opening import run_once
 from scopegate.store.transactions import Snapshot, Transaction
 
@@ -64,6 +64,17 @@ def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> None:
     for row in [header, *rows]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
+
+
+def sqlite_file(db: Location | None, instead: str) -> Path:
+    """Return the SQLite file of a command that knows no other databases.
+
+    `instead` says what to use for those. Raises `StoreError` or `SettingsError`.
+    """
+    location = db or load().location
+    if isinstance(location, Server):
+        raise StoreError(f"{instead} for a PostgreSQL database; docs/scaling.md shows how")
+    return location
 
 
 def with_database(command: Callable[..., None]) -> Callable[..., None]:

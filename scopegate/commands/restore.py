@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from scopegate.commands.common import Command, fail, with_database
-from scopegate.settings import SettingsError, load
+from scopegate.commands.common import Command, fail, sqlite_file, with_database
+from scopegate.settings import SettingsError
 from scopegate.store import files
 from scopegate.store.errors import StoreError
-from scopegate.store.location import Location, Server
+from scopegate.store.location import Location
 
 
 @click.command(cls=Command)
@@ -21,12 +21,7 @@ def restore(db: Location | None, backup: Path) -> None:
     Everything since the backup is gone, also revocations: revoke these tokens once more.
     """
     try:
-        path = db or load().location
-        if isinstance(path, Server):
-            raise StoreError(
-                "restore puts SQLite files back: use pg_restore for a PostgreSQL database;"
-                " docs/scaling.md shows how"
-            )
+        path = sqlite_file(db, "restore puts SQLite files back: use pg_restore")
         kept = files.restore(path, backup)
     except (StoreError, SettingsError) as problem:
         fail(problem)

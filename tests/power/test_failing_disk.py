@@ -19,6 +19,7 @@ from scopegate.store.transactions import Transaction
 from tests import books
 from tests.effort import chosen
 from tests.power import preloaded
+from tests.process.client_steps import BUY_FOR_AN_HOUR
 from tests.served import Served, SocketClient
 
 pytestmark = [
@@ -30,19 +31,6 @@ pytestmark = [
 ERRORS = {"full": errno.ENOSPC, "read-only": errno.EROFS, "broken": errno.EIO}
 LAST = chosen(12, 100)
 """The number of operations that succeed before the one that fails: from 0 to this."""
-BUY = {
-    "buy": 1,
-    "price": 10,
-    "parameters": {
-        "amount": 1,
-        "basis": "stake",
-        "contract_type": "CALL",
-        "currency": "USD",
-        "duration": 1,
-        "duration_unit": "h",
-        "symbol": "1HZ100V",
-    },
-}
 
 
 class FailingDisk:
@@ -107,7 +95,7 @@ async def trading(gateway: Served) -> AsyncIterator[SocketClient]:
 
 async def bought(client: SocketClient, refusal: str = "StorageUnavailable") -> int | None:
     """Buy a contract: its id; `None` if the database could not be written."""
-    reply = await client.ask(dict(BUY))
+    reply = await client.ask(BUY_FOR_AN_HOUR)
     if "error" in reply:
         assert reply["error"]["code"] == refusal, reply["error"]
         return None

@@ -9,6 +9,20 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from scopegate.gateway.access.codes import challenge_of
 from tests.served import PATIENCE, SocketClient
 
+BUY_FOR_AN_HOUR: dict[str, Any] = {
+    "buy": "1",
+    "price": 10,
+    "parameters": {
+        "amount": 1,
+        "basis": "stake",
+        "contract_type": "CALL",
+        "currency": "USD",
+        "duration": 1,
+        "duration_unit": "h",
+        "symbol": "1HZ100V",
+    },
+}
+"""The purchase of a contract that outlives a test."""
 CALL = {"contract_type": "CALL", "symbol": "R_100", "currency": "USD", "basis": "stake"}
 
 PLUGIN = """

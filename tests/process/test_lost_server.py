@@ -10,23 +10,10 @@ import pytest
 
 from scopegate.store import postgresql as engine
 from tests import books, postgresql
+from tests.process.client_steps import BUY_FOR_AN_HOUR
 from tests.served import PATIENCE, Served, SocketClient
 
 pytestmark = pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.missing())
-
-BUY = {
-    "buy": "1",
-    "price": 10,
-    "parameters": {
-        "amount": 1,
-        "basis": "stake",
-        "contract_type": "CALL",
-        "currency": "USD",
-        "duration": 1,
-        "duration_unit": "h",
-        "symbol": "1HZ100V",
-    },
-}
 
 
 @pytest.fixture
@@ -46,7 +33,7 @@ async def bought(client: SocketClient) -> dict[str, Any]:
     """Buy as soon as that works."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            reply = await client.ask(BUY)
+            reply = await client.ask(BUY_FOR_AN_HOUR)
             if "error" not in reply:
                 found: dict[str, Any] = reply["buy"]
                 return found
@@ -65,7 +52,7 @@ async def test_what_was_acknowledged_outlives_a_server_that_ends(
         acknowledged = [await bought(client) for _ in range(20)]
         cluster.stop(number)
         # What needs the database is refused at once, and everything else goes on.
-        for request in (BUY, {"statement": 1}):
+        for request in (BUY_FOR_AN_HOUR, {"statement": 1}):
             async with asyncio.timeout(5):
                 reply = await client.ask(request)
             assert reply["error"]["code"] == "StorageUnavailable"

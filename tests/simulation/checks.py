@@ -54,9 +54,8 @@ class Operation:
     sent_at: float
     subscribes: bool = False
     about: str = ""
-    """The token that it revokes, or the symbol that it follows."""
+    """The token that it revokes."""
     is_answered: bool = False
-    succeeded: bool = False
     stream: "Stream | None" = None
 
 
@@ -182,7 +181,6 @@ class Checks:
             if operation.key and error not in UNKNOWN:
                 self._refused(operation, error)
             return
-        operation.succeeded = True
         self.seen[operation.call] += 1
         self._reply(connection, conversation, operation, message)
 

@@ -269,9 +269,6 @@ class ServerSocket(asyncio.Transport):
         while self._unread and not self._paused and not self.is_gone:
             self._take(self._unread.popleft())
 
-    def is_reading(self) -> bool:
-        return not self._paused
-
     # What leaves.
 
     def write(self, data: Any) -> None:

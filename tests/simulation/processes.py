@@ -122,7 +122,7 @@ class Processes:
         self.network = network
         self.chance = chance["processes"]
         self.count = count
-        self.settings: Settings = chosen(db=db, port=PORT, seed="simulated", log_letters=False)
+        self.settings: Settings = chosen(db=db, port=PORT, seed="simulated")
         self.sharing = Sharing(count) if count > 1 else None
         self.start: Start | None = None
         self.each: list[SimulatedProcess] = []

@@ -13,6 +13,7 @@ from scopegate.commands.restore import restore as command
 from scopegate.store import files, missing_log
 from scopegate.store.errors import StoreDamagedError, StoreError
 from scopegate.store.sqlite import SqliteStore
+from scopegate.store.sqlite_connection import log_of
 from tests.process.test_machine_faults import why_no_attributes
 
 pytestmark = [
@@ -53,7 +54,7 @@ async def test_it_is_noticed_unless_the_file_has_it_all(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await killed(path)
     missing_log.refuse(path)
-    log = missing_log.log_of(path)
+    log = log_of(path)
     log.rename(tmp_path / "elsewhere")
     for refused in (
         lambda: missing_log.refuse(path),
@@ -88,7 +89,7 @@ async def test_a_file_behind_a_link_has_its_log_where_it_is(tmp_path: Path) -> N
 async def test_the_file_itself_is_a_backup_without_its_log(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await killed(path)
-    missing_log.log_of(path).unlink()
+    log_of(path).unlink()
     done = CliRunner().invoke(command, [str(path), "--db", str(path)])
     assert done.exit_code == 0, done.output
     assert done.output.startswith(f"restored  {path}\nkept as   {path}.replaced-")
