@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 try:
     import fcntl
@@ -14,9 +15,9 @@ except ImportError:  # on Windows, where nothing keeps a second gateway off the 
 
 from scopegate.store import missing_log
 from scopegate.store.errors import StoreDamagedError, StoreError, damaged, fault_of, unusable
-from scopegate.store.migrating import Check, Migrations, migrate
-from scopegate.store.sqlite_connection import connect, connect_untouched
-from scopegate.store.transactions import Job, T, commit_once
+from scopegate.store.migrating import Check, Migrations, check_is_current, migrate
+from scopegate.store.sqlite_connection import connect, connect_untouched, log_of
+from scopegate.store.transactions import Job, Reading, T, commit_once, read
 
 LOCK_SECONDS = 1.0
 """Seconds that the processes of a gateway that was killed have to end."""
@@ -152,6 +153,40 @@ def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
         if isinstance(fault_of(problem), StoreDamagedError):
             raise damaged(path, problem) from problem
         raise
+
+
+def read_once(path: Path, job: Reading[T]) -> T:
+    """Run a job on one snapshot in a process that is not the gateway; the files stay as they are.
+
+    Raises `StoreError` for a file that cannot be used.
+    """
+    try:
+        missing_log.refuse(path)
+        while True:
+            before = _state(path)
+            with contextlib.closing(connect_untouched(path)) as connection:
+                check_is_current(connection)
+                result = read(job, connection)
+            after = _state(path)
+            # A file without a log is read without locks: a gateway may have started meanwhile.
+            if after == before or (before.has_log and after.has_log):
+                return result
+    except (sqlite3.Error, OSError) as problem:
+        raise unusable(path, problem) from problem
+
+
+class _State(NamedTuple):
+    """What tells whether a file has changed."""
+
+    has_log: bool
+    number: int
+    size: int
+    changed_at: int
+
+
+def _state(path: Path) -> _State:
+    found = path.stat()
+    return _State(log_of(path).exists(), found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def backup(path: Path, target: Path) -> None:

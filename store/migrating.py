@@ -84,6 +84,20 @@ def check_schema(connection: Connection, known: int) -> None:
         )
 
 
+def check_is_current(connection: Connection) -> None:
+    """Raise `StoreError` unless this release can read the database as it is."""
+    known = known_schema()
+    check_schema(connection, known)
+    version = connection.schema_version()
+    if version == 0:
+        raise StoreError("the database is empty or not a gateway's: name another with --db")
+    if version < known:
+        raise StoreError(
+            f"the database has schema {version} of an earlier release, and this one needs {known}:"
+            " start the gateway once, which updates the database, or use the earlier release"
+        )
+
+
 def _migrate_plugin(connection: Connection, name: str, steps: list[str]) -> None:
     """Run the migrations of one plugin, whose tables and indexes must be named `PLUGIN_...`."""
     for step in steps:

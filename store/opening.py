@@ -8,7 +8,7 @@ from scopegate.store.location import Location
 from scopegate.store.migrating import Check, Migrations
 from scopegate.store.sqlite import SqliteStore
 from scopegate.store.store import Store
-from scopegate.store.transactions import Job, T
+from scopegate.store.transactions import Job, Reading, T
 
 
 def store_at(
@@ -39,11 +39,7 @@ def run_once(location: Location, job: Job[T], check: Check | None = None) -> T:
 
     `check`: see `migrate`. Raises `StoreError` if the database cannot be used or does not exist.
     """
-    if isinstance(location, Path) and not location.exists():
-        raise StoreError(
-            f"there is no database {location}: create it with scopegate serve, or name another"
-            " with --db"
-        )
+    _check_exists(location)
     try:
         if isinstance(location, Path):
             return files.run_once(location, job, check)
@@ -53,6 +49,32 @@ def run_once(location: Location, job: Job[T], check: Check | None = None) -> T:
         return postgresql.run_once(location, job, check)
     except (DatabaseError, OSError) as problem:
         raise StoreError(f"cannot use the database {location}: {problem}") from problem
+
+
+def read_once(location: Location, job: Reading[T]) -> T:
+    """Run a job that only reads on one snapshot, in a process that is not the gateway.
+
+    Nothing is changed, not even by a migration. Raises `StoreError` if the database cannot be used,
+    does not exist or has the schema of another release.
+    """
+    _check_exists(location)
+    try:
+        if isinstance(location, Path):
+            return files.read_once(location, job)
+        require_driver()
+        from scopegate.store import postgresql
+
+        return postgresql.read_once(location, job)
+    except (DatabaseError, OSError) as problem:
+        raise StoreError(f"cannot use the database {location}: {problem}") from problem
+
+
+def _check_exists(location: Location) -> None:
+    if isinstance(location, Path) and not location.exists():
+        raise StoreError(
+            f"there is no database {location}: create it with scopegate serve, or name another"
+            " with --db"
+        )
 
 
 def require_driver() -> None:

@@ -34,7 +34,14 @@ from scopegate.runtime.siblings import Siblings
 from scopegate.runtime.supervisor import supervise
 from scopegate.store.errors import StoreError, StoreUnavailableError, fault_of
 from scopegate.store.location import Server
-from scopegate.store.migrating import Check, Migrations, check_schema, known_schema, migrate
+from scopegate.store.migrating import (
+    Check,
+    Migrations,
+    check_is_current,
+    check_schema,
+    known_schema,
+    migrate,
+)
 from scopegate.store.postgresql_connection import (
     MAX_STORED_CHANGES,
     PostgresqlConnection,
@@ -434,6 +441,17 @@ def run_once(server: Server, job: Job[T], check: Check | None = None) -> T:
         result = commit_once(connection, job)
         connection.notify("")
         return result
+
+
+def read_once(server: Server, job: Reading[T]) -> T:
+    """Run a job on one snapshot in a process that is not the gateway.
+
+    Raises `StoreError` if the database cannot be used or has the schema of another release.
+    """
+    server = replace(server, allow_unsafe=True)
+    with contextlib.closing(_connected(server, read_only=True)) as connection:
+        check_is_current(connection)
+        return read(job, connection)
 
 
 def _connected(server: Server, *, read_only: bool = False) -> PostgresqlConnection:

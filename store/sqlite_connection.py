@@ -177,7 +177,7 @@ def log_of(path: Path) -> Path:
 def connect_untouched(path: Path) -> SqliteConnection:
     """Return a connection that only reads, and creates no log beside a file that has none.
 
-    No gateway may serve the file.
+    It reads a file without a log as if nobody could change it: no gateway may start meanwhile.
     """
     mode = "mode=ro" if log_of(path).exists() else "immutable=1"
     connection = sqlite3.connect(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from scopegate.exchange import reconciliation
 from scopegate.store.transactions import Transaction
 
 Sums = dict[str, int]
@@ -27,35 +28,8 @@ def counters(reader: Transaction, name: str) -> Sums:
 
 def mistakes(reader: Transaction) -> list[str]:
     """What is wrong with the books; empty when all is right."""
-    found = [
-        f"{currency} adds up to {sum_}" for currency, sum_ in by_currency(reader).items() if sum_
+    return [
+        *reconciliation.ledger_faults(reader),
+        *reconciliation.contract_faults(reader),
+        *reconciliation.payment_faults(reader),
     ]
-    found += [f"transfers keep {sum_}" for sum_ in counters(reader, "transfers").values() if sum_]
-    running: Counter[str] = Counter()
-    for row in reader.all("SELECT * FROM ledger ORDER BY id"):
-        running[row["loginid"]] += row["amount"]
-        if running[row["loginid"]] != row["balance_after"] or row["balance_after"] < 0:
-            found.append(f"entry {row['id']} leaves {row['balance_after']}")
-    for row in reader.all("SELECT * FROM accounts"):
-        if row["balance"] != running[row["loginid"]]:
-            found.append(f"{row['loginid']} holds {row['balance']}")
-    # A payment is two entries, the one against the other; and the other way round.
-    legs = reader.all(
-        "SELECT payments.id, payments.payer, payments.payee, paid.loginid AS paid_from,"
-        " received.loginid AS paid_to, paid.amount AS out, received.amount AS into_,"
-        " paid.counter AS counter, received.counter AS other FROM payments"
-        " JOIN ledger AS paid ON paid.id = paid_by"
-        " JOIN ledger AS received ON received.id = received_by"
-    )
-    for leg in legs:
-        right = (leg["paid_from"], leg["paid_to"]) == (leg["payer"], leg["payee"])
-        if not (right and leg["out"] < 0 < leg["into_"] and leg["counter"] == leg["other"]):
-            found.append(f"payment {leg['id']} is {tuple(leg)}")
-        if leg["counter"] == "transfers" and leg["out"] + leg["into_"]:
-            found.append(f"payment {leg['id']} is no equal exchange")
-    rows = reader.all(
-        "SELECT id FROM ledger WHERE counter IN ('transfers', 'conversion')"
-        " AND id NOT IN (SELECT paid_by FROM payments UNION SELECT received_by FROM payments)"
-    )
-    found += [f"entry {row['id']} is half a payment" for row in rows]
-    return found

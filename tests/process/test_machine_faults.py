@@ -254,22 +254,48 @@ async def test_a_damaged_database_is_refused_with_what_to_do(served: Served, nam
         assert "error" not in await client.ask(buying())
 
 
-async def test_a_backup_that_was_made_while_serving_is_served(served: Served) -> None:
-    copy = served.folder / "backup.db"
-    async with trading(served) as client:
-        bought = (await client.ask(buying()))["buy"]["contract_id"]
-        done = await asyncio.to_thread(served.command, "backup", str(copy))
+async def test_a_backup_that_was_made_amid_trading_is_restored_elsewhere_and_served(
+    tmp_path: Path,
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    copy = tmp_path / "backup.db"
+    is_copied = asyncio.Event()
+
+    async def trade(client: SocketClient, first: list[int]) -> None:
+        while not is_copied.is_set():
+            reply = await client.ask(buying())
+            if "error" not in reply:  # else there are 100 open contracts
+                first.append(reply["buy"]["contract_id"])
+
+    with Served(tmp_path, *SPEEDY) as served:
+        account = ("--loginid", served.loginids[0], "--scopes", "read,trade")
+        token = await asyncio.to_thread(
+            served.command, "token", "create", *account, "--name", "Before"
+        )
+        bought: list[int] = []
+        async with trading(served) as client, asyncio.TaskGroup() as tasks:
+            bought.append((await client.ask(buying()))["buy"]["contract_id"])
+            tasks.create_task(trade(client, bought))
+            known = set(bought)
+            done = await asyncio.to_thread(served.command, "backup", str(copy))
+            is_copied.set()
         assert done == str(copy)
-        await client.ask(buying())
-    assert copy.stat().st_mode & 0o777 == 0o600
-    again = scopegate("backup", str(copy), *stores.option(served.db), folder=served.folder)
-    assert (again.returncode, again.stderr.count("already")) == (1, 1)
-    assert served.stop() == 0
-    for path in served.folder.glob("scopegate.db*"):
-        path.unlink()
-    copy.rename(served.db)
-    served.start()
-    assert booked(served.db) == {bought}
+        assert copy.stat().st_mode & 0o777 == 0o600
+        again = scopegate("backup", str(copy), *stores.option(served.db), folder=tmp_path)
+        assert (again.returncode, again.stderr.count("already")) == (1, 1)
+    restored = Served(elsewhere)
+    assert restored.command("restore", str(copy)) == f"restored  {restored.db}"
+    assert [path.name for path in elsewhere.iterdir()] == ["scopegate.db-lock", "scopegate.db"]
+    restored.command("check")  # which ends with an error if anything is wrong
+    assert known <= booked(restored.db) == booked(copy) <= set(bought)
+    restored.options = SPEEDY
+    with restored:
+        async with restored.connected() as client:
+            await client.authorize(token)
+            assert "error" not in await client.ask(buying())
+        assert await asyncio.to_thread(restored.stop) == 0
+    restored.command("check")
 
 
 async def test_a_backup_is_restored_and_what_was_there_is_kept(served: Served) -> None:
