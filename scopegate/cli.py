@@ -17,6 +17,7 @@ SUBCOMMANDS: Final = {
     "backup": ("commands.backup", "Copy the database to a new file and check the copy."),
     "calls": ("commands.calls", "List every call, the scopes that it needs and what it does."),
     "check": ("commands.check", "Check the database without changing it."),
+    "doctor": ("commands.doctor", "Report unsafe settings, and what to set instead."),
     "restore": ("commands.restore", "Put a backup in the place of the database."),
     "serve": ("commands.serve", "Serve the API and the pages until interrupted."),
     "store": ("commands.store", "Move the database to another engine."),

@@ -382,16 +382,17 @@ class Settings(BaseSettings):
         )
 
     @property
-    def _limits(self) -> Literal["open", "deriv"]:
+    def limits_in_force(self) -> Literal["open", "deriv"]:
+        """The rate limits that apply, except those that are set singly."""
         return self.limits or ("open" if self.on_loopback else "deriv")
 
     def requests(self) -> int:
         """Return the number of HTTP requests that an address block may make in a minute."""
-        return self.http_per_minute or HTTP_PER_MINUTE[self._limits]
+        return self.http_per_minute or HTTP_PER_MINUTE[self.limits_in_force]
 
     def profile(self) -> Profile:
         """Return the limits in force: those of a profile, except those that are set singly."""
-        base = PROFILES[self._limits]
+        base = PROFILES[self.limits_in_force]
 
         def allowance(default: Allowance, minutely: int | None, hourly: int | None) -> Allowance:
             return Allowance(minutely or default.minutely, hourly or default.hourly)

@@ -361,13 +361,15 @@ class PostgresqlConnection:
             raise StoreError(
                 "the database has no schema to create tables in: check the search_path of the user"
             )
-        for name, value in (("fsync", fsync), ("full_page_writes", full_pages)):
-            if value == "off" and not allow_unsafe:
-                raise StoreError(
-                    f"the database server runs with {name} = off, so it may lose acknowledged"
-                    " commits when its machine fails: set it to on, or allow this with"
-                    " --store-unsafe"
-                )
+        values = {"fsync": fsync, "full_page_writes": full_pages}
+        self.unsafe_parameters = [name for name, value in values.items() if value == "off"]
+        """Those that are off, so that commits may be lost when the server's machine fails."""
+        if self.unsafe_parameters and not allow_unsafe:
+            raise StoreError(
+                f"the database server runs with {self.unsafe_parameters[0]} = off, so it may lose"
+                " acknowledged commits when its machine fails: set it to on, or allow this with"
+                " --store-unsafe"
+            )
         # A pooler has numbers of its own.
         self.through_pooler = int(session) != self._pgconn.backend_pid
         """Whether a pooler is between us and the server."""
@@ -391,6 +393,16 @@ class PostgresqlConnection:
             # An exception has come in between: which results are still to come is not known.
             or self._pgconn.pipeline_status != pq.PipelineStatus.OFF
         )
+
+    @property
+    def host(self) -> str:
+        """The name or address of the server, or the folder of its socket."""
+        return (self._pgconn.host or self._pgconn.hostaddr).decode()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the connection uses TLS."""
+        return self._pgconn.ssl_in_use
 
     @property
     def in_transaction(self) -> bool:

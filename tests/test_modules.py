@@ -164,6 +164,8 @@ TESTED_BY: dict[str, str] = {
     "scopegate/commands/user.py": "tests/process/test_commands.py",
     "exchange/reconciliation.py": "tests/process/test_check.py",
     "gateway/access/link_checks.py": "tests/process/test_check.py",
+    "scopegate/machine.py": "tests/process/test_doctor.py",
+    "scopegate/commands/setting_options.py": "tests/process/test_doctor.py",
     "scopegate/integrity.py": "tests/process/test_check.py",
     "store/integrity.py": "tests/process/test_check.py",
     "store/errors.py": "tests/store/test_conformance.py",
@@ -302,6 +304,10 @@ SHOWN_BY: dict[str, str] = {
         "test_a_backup_that_was_made_amid_trading_is_restored_elsewhere_and_served"
     ),
     "scopegate/commands/restore.py": "test_a_backup_is_restored_and_what_was_there_is_kept",
+    "scopegate/commands/doctor.py": "test_the_command_succeeds_with_hints_alone",
+    "scopegate/commands/setting_options.py": (
+        "test_the_command_takes_the_settings_of_serve_and_fails_for_a_danger"
+    ),
     "scopegate/commands/check.py": "test_findings_are_bounded",
     "exchange/reconciliation.py": "test_damage_is_found_and_named_and_nothing_is_changed",
     "gateway/access/link_checks.py": "test_damage_is_found_and_named_and_nothing_is_changed",

@@ -13,20 +13,19 @@ import shlex
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
-from pydantic_core import PydanticUndefined
 
 from scopegate import logs
 from scopegate.commands.common import fail
-from scopegate.commands.target import named
+from scopegate.commands.setting_options import chosen, with_settings
 from scopegate.runtime.garbage import GarbageCollector
-from scopegate.settings import Settings, SettingsError, load
+from scopegate.settings import Settings, SettingsError
 from scopegate.store.errors import StoreError, unusable
 from scopegate.store.files import check_file, lock
 from scopegate.store.opening import check
@@ -40,34 +39,13 @@ if TYPE_CHECKING:
 SWITCH_INTERVAL = 0.0005
 """Seconds for which a computing thread may delay the event loop; Python's default is 0.005."""
 
-_FLAGS = {"store_unsafe", "tls_self_signed", "any_app_id", "demo", "compression", "log_letters"}
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_REPEATED = {"trusted_proxy", "allowed_host", "handlers", "without", "omit_call"}
 
 log = structlog.get_logger("scopegate.serve")
 
 
-def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add an option for every setting, with the setting's description as its help."""
-    for name, field in reversed(Settings.fields_by_name().items()):
-        flag = "--" + name.replace("_", "-")
-        default = field.default
-        shown = "" if default in (None, (), False, PydanticUndefined) else f" [default: {default}]"
-        text = f"{field.description}{shown}"
-        if name in _FLAGS:
-            command = click.option(flag, is_flag=True, default=None, help=text)(command)
-        elif name in _REPEATED:
-            command = click.option(flag, multiple=True, help=f"{text} May be repeated.")(command)
-        elif name == "limits":
-            command = click.option(flag, type=click.Choice(["open", "deriv"]), help=text)(command)
-        else:
-            command = click.option(flag, metavar="VALUE", help=text)(command)
-    return command
-
-
 @click.command()
-@click.argument("target", required=False, metavar="[MODULE:GATEWAY]")
-@_serve_options
+@with_settings
 def serve(target: str | None, **options: Any) -> None:
     """Serve the API and the pages until interrupted.
 
@@ -82,10 +60,8 @@ def serve(target: str | None, **options: Any) -> None:
     logs.set_up()
     _allow_many_connections()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
-        gateway = named(target)
-        settings = load(**given) if gateway is None else gateway.settings(**given)
+        gateway, settings = chosen(target, options)
         if settings.workers > 1:
             sys.exit(_serve_by_workers(settings, gateway))
         _run(_serve(settings, gateway))

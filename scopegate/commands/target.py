@@ -1,4 +1,4 @@
-"""The argument MODULE:GATEWAY of `serve` and `calls`."""
+"""The argument MODULE:GATEWAY of `serve`, `doctor` and `calls`."""
 
 import os
 import sys
