@@ -262,11 +262,11 @@ async def test_a_backup_that_was_made_amid_trading_is_restored_elsewhere_and_ser
     copy = tmp_path / "backup.db"
     is_copied = asyncio.Event()
 
-    async def trade(client: SocketClient, first: list[int]) -> None:
+    async def trade(client: SocketClient, bought: list[int]) -> None:
         while not is_copied.is_set():
             reply = await client.ask(buying())
             if "error" not in reply:  # else there are 100 open contracts
-                first.append(reply["buy"]["contract_id"])
+                bought.append(reply["buy"]["contract_id"])
 
     with Served(tmp_path, *SPEEDY) as served:
         account = ("--loginid", served.loginids[0], "--scopes", "read,trade")
@@ -286,7 +286,8 @@ async def test_a_backup_that_was_made_amid_trading_is_restored_elsewhere_and_ser
         assert (again.returncode, again.stderr.count("already")) == (1, 1)
     restored = Served(elsewhere)
     assert restored.command("restore", str(copy)) == f"restored  {restored.db}"
-    assert [path.name for path in elsewhere.iterdir()] == ["scopegate.db-lock", "scopegate.db"]
+    created = sorted(path.name for path in elsewhere.iterdir())
+    assert created == ["scopegate.db", "scopegate.db-lock"]
     restored.command("check")  # which ends with an error if anything is wrong
     assert known <= booked(restored.db) == booked(copy) <= set(bought)
     restored.options = SPEEDY
