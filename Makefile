@@ -12,7 +12,8 @@ ON_POSTGRESQL := SCOPEGATE_TEST_STORE=postgresql $(BIN)/python -m pytest -n 3 --
 SHORT_ON_POSTGRESQL := tests/exchange/test_payments_machine.py tests/scenarios/test_consent.py tests/scenarios/test_races.py \
   tests/scenarios/test_restart.py tests/scenarios/test_tokens.py tests/process/test_kill.py tests/process/test_kill_payments.py \
   tests/process/test_kill_trading.py tests/process/test_two_writers.py
-SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
+PRODUCT := exchange gateway handlers runtime schemas scopegate store
+SOURCES := $(PRODUCT) tests examples bench docs .ci
 
 .PHONY: help setup serve cluster quick test test-postgresql coverage oldest proofs check format docs fairness simulate bench lock clean
 
@@ -26,7 +27,7 @@ help:
 	@echo "make oldest   the unit tests with the oldest versions of what is needed"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
-	@echo "make check    check format, lint, types, layers, words, generated files"
+	@echo "make check    check format, lint, security rules, types, layers, words, generated files"
 	@echo "make format   format the code"
 	@echo "make docs     generate the documentation"
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
@@ -71,6 +72,13 @@ $(VENV)-deriv-client/made: $(LOCKS)/deriv-client.txt
 	@$(VENV)-deriv-client/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/deriv-client.txt
 	@touch $@
 
+# Apart from the gateway: bandit brings rich, which structlog imports in every process if it is there.
+$(VENV)-bandit/made: $(LOCKS)/bandit.txt
+	@echo "Making $(VENV)-bandit, for the security rules."
+	@test -x $(VENV)-bandit/bin/python || $(PYTHON) -m venv $(VENV)-bandit
+	@$(VENV)-bandit/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/bandit.txt
+	@touch $@
+
 # What is installed from npm runs nothing at its installation. Without npm its tests are skipped.
 $(BROWSER_TESTS)/node_modules/made: $(BROWSER_TESTS)/package-lock.json
 	@if command -v npm >/dev/null; then \
@@ -110,9 +118,10 @@ oldest: $(VENV)-oldest/made
 proofs: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	SCOPEGATE_PROOFS=long $(BIN)/python -m pytest -n 2 --dist loadfile -o asyncio_debug=true
 
-check: $(VENV)/made-for-tests
+check: $(VENV)/made-for-tests $(VENV)-bandit/made
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
+	$(VENV)-bandit/bin/bandit -q -c pyproject.toml -r $(PRODUCT)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_words.py
 	$(BIN)/python -m docs.generate --check
@@ -121,7 +130,7 @@ format: $(VENV)/made-for-tests
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: setup
+docs: $(VENV)/made-for-postgresql
 	$(BIN)/python -m docs.generate
 
 fairness: setup
@@ -142,7 +151,8 @@ lock:
 	$(COMPILE) pyproject.toml --group test -c $(VENV)/lowest.txt -o $(LOCKS)/oldest.txt
 	$(COMPILE) --group bench -c $(LOCKS)/run.txt -o $(LOCKS)/bench.txt
 	$(COMPILE) $(LOCKS)/deriv-client.in -o $(LOCKS)/deriv-client.txt
+	$(COMPILE) $(LOCKS)/bandit.in -o $(LOCKS)/bandit.txt
 	cd $(BROWSER_TESTS) && npm install --package-lock-only
 
 clean:
-	rm -rf $(VENV) $(VENV)-deriv-client $(VENV)-oldest $(BROWSER_TESTS)/node_modules build dist
+	rm -rf $(VENV) $(VENV)-bandit $(VENV)-deriv-client $(VENV)-oldest $(BROWSER_TESTS)/node_modules build dist

@@ -1,4 +1,4 @@
-"""Write the generated documentation: calls/, contracts.md, retention.md and settings.md.
+"""Write the generated documentation: calls/, contracts.md, licences.md, retention.md, settings.md.
 
 The example replies (schemas/reply_examples.json) come first: the pages of the calls show them.
 
@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from pydantic_core import PydanticUndefined
 
-from docs import reply_examples
+from docs import licences, reply_examples
 from scopegate import paper_retention
 from scopegate.composition import declared
 from scopegate.exchange.contracts.catalogue import TYPES
@@ -367,12 +367,35 @@ def retention_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def licences_page() -> str:
+    """The licences of the packages and libraries that a gateway needs."""
+    lines = [
+        "# Licences of what a gateway needs",
+        "",
+        NOTE,
+        "",
+        "A licence is named as its package states it (SPDX). One that is not allowed in"
+        " `docs/licences.py` fails `make check`. What is needed only to test, to measure or to"
+        " build is in no gateway and is not listed.",
+        "",
+        "| package | licence | needed |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {name} | {licence} | {needed} |" for name, licence, needed in licences.licences()]
+    lines += ["", "These licences are allowed for one package each:", ""]
+    lines += [
+        f"- {licence} for {name}: {why}" for (name, licence), why in licences.ALLOWED_FOR.items()
+    ]
+    return "\n".join([*lines, ""])
+
+
 def pages() -> dict[Path, Callable[[], str]]:
     """What is generated, by path from the root."""
     made: dict[Path, Callable[[], str]] = {
         EXAMPLES: reply_examples.encoded,
         HERE / "calls" / "README.md": calls_index,
         HERE / "contracts.md": contracts_page,
+        HERE / "licences.md": licences_page,
         HERE / "retention.md": retention_page,
         HERE / "settings.md": settings_page,
     }
@@ -384,7 +407,10 @@ def pages() -> dict[Path, Callable[[], str]]:
 def main(check: bool) -> int:
     stale = 0
     for path, page in pages().items():
-        text, shown = page(), path.relative_to(HERE.parent)
+        try:
+            text, shown = page(), path.relative_to(HERE.parent)
+        except licences.LicenceError as problem:
+            sys.exit(str(problem))
         if path.exists() and path.read_text() == text:
             continue
         if check:
