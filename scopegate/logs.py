@@ -4,10 +4,13 @@ Rules:
 - Logging never raises, so it cannot break what it reports on. Lines that cannot be written are
   counted, and the next line that can be written has the count.
 - No token is ever logged.
+- Text that a client has sent adds no line, and no code that a terminal would act on. Only the
+  traceback of a bug has several lines, on a terminal.
 """
 
 import logging
 import os
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -15,6 +18,8 @@ from typing import Any
 import structlog
 
 from scopegate.gateway.calls import token_form
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _lost = 0
 
@@ -62,10 +67,13 @@ class _SafeHandler(logging.Handler):
 
 def set_up() -> None:
     """Log to standard error, in colours on a terminal."""
+    on_terminal = sys.stderr.isatty()
 
     def scrub(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Any:
         return {
-            key: token_form.without_tokens(value) if isinstance(value, str) else value
+            key: _harmless(value, keep_lines=key == "exception" or not on_terminal)
+            if isinstance(value, str)
+            else value
             for key, value in event.items()
         }
 
@@ -77,10 +85,26 @@ def set_up() -> None:
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
             scrub,
-            structlog.dev.ConsoleRenderer(colors=True)
-            if sys.stderr.isatty()
+            structlog.dev.ConsoleRenderer(
+                colors=True, exception_formatter=structlog.dev.plain_traceback
+            )
+            if on_terminal
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         logger_factory=lambda *_: _StandardError(),
         wrapper_class=SafeLogger,
     )
+
+
+def _harmless(text: str, *, keep_lines: bool) -> str:
+    """Return a text without tokens, with control characters as `\\x1b` and so on.
+
+    `keep_lines` leaves line feeds as they are: the renderer escapes them, or they are wanted.
+    """
+
+    def escaped(found: re.Match[str]) -> str:
+        if keep_lines and found[0] == "\n":
+            return "\n"
+        return found[0].encode("unicode_escape").decode()
+
+    return _CONTROL.sub(escaped, token_form.without_tokens(text))

@@ -1,9 +1,11 @@
-"""Logging never raises, and no token is written out."""
+"""Logging never raises; no token is written out, and no text adds a line or a terminal's code."""
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import structlog
@@ -17,8 +19,8 @@ class Unprintable(Exception):
         raise RuntimeError("nothing can be said of this")
 
 
-@pytest.fixture
-def _set_up() -> Iterator[None]:
+@contextmanager
+def logging_set_up() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     root.handlers.clear()
@@ -33,6 +35,12 @@ def _set_up() -> Iterator[None]:
         logging.raiseExceptions = raises
 
 
+@pytest.fixture
+def _set_up() -> Iterator[None]:
+    with logging_set_up():
+        yield
+
+
 @pytest.mark.usefixtures("_set_up")
 def test_lines_are_written_whole(capfd: pytest.CaptureFixture[str]) -> None:
     token = token_form.new_owner_token()
@@ -42,6 +50,22 @@ def test_lines_are_written_whole(capfd: pytest.CaptureFixture[str]) -> None:
     assert 'level=error event="it failed"' in first
     assert token not in first
     assert 'level=warning event="two of three"' in second
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_no_text_adds_a_line_or_a_code_of_the_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    with logging_set_up():
+        text = "one\nlevel=info event=forged\r\x1b[2J\x9b1m\x07"
+        structlog.get_logger("scopegate.test").warning(text, host=text)
+        logging.getLogger("some.library").warning("of %s", text)
+    lines = capfd.readouterr().err
+    assert lines.count("\n") == 2
+    coloured = re.sub(r"\x1b\[[0-9;]*m", "", lines)  # those of our own renderer
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", coloured)
+    assert lines.count(r"\x1b[2J") == 3
 
 
 @pytest.mark.usefixtures("_set_up")
