@@ -70,6 +70,18 @@ def test_a_call_is_sent_with_the_keyboard_and_its_frames_are_shown(page: Page) -
     assert box["height"] < 40
 
 
+def test_what_a_message_holds_is_neither_markup_nor_code(page: Page) -> None:
+    choose(page, "time")
+    markup = "<img src=x alt=markup><b id=bold>bold</b>"
+    hostile = {"time": 1, "passthrough": {"__proto__": {"polluted": 1}, "text": markup}}
+    page.get_by_label("Request", exact=True).fill(json.dumps(hostile))
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#answer")).to_contain_text(markup)
+    expect(page.get_by_role("log")).to_contain_text("__proto__")
+    expect(page.locator("#bold, img[alt=markup]")).to_have_count(0)
+    assert page.evaluate("({}).polluted === undefined && [].polluted === undefined")
+
+
 def test_what_is_no_json_is_said_before_it_is_sent(page: Page) -> None:
     choose(page, "time")
     page.get_by_label("Request", exact=True).fill('{"time": 1')

@@ -2,9 +2,11 @@
 
 import asyncio
 import gzip
+import re
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from scopegate.gateway.transport.server import MAX_LOGGED_HOSTS
 from scopegate.testing import World
 from tests.gateway.test_server import HEAD, Raw, listening, raw, text
 
+PAGES = files("scopegate.gateway.web") / "pages"
 GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -541,6 +544,36 @@ async def test_every_page_carries_a_strict_policy(world: World, path: bytes) -> 
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "set-cookie" not in head
+
+
+async def test_no_path_leads_out_of_the_pages(world: World) -> None:
+    async with listening(world) as (_, port):
+        for path in (
+            b"assets/../site.py",
+            b"assets/%2e%2e/site.py",
+            b"assets/..%2fsite.py",
+            b"assets//etc/passwd",
+            b"../../pyproject.toml",
+            b"assets/vendor/../../../oauth.py",
+            b"assets/layout.html",
+            b"assets/dom.js%00.css",
+        ):
+            async with raw(port, b"") as client:
+                client.writer.write(GET % path)
+                assert (await client.head()).split()[1] == b"404", path
+
+
+def test_no_script_of_a_page_makes_markup_or_code_of_text() -> None:
+    """Names of apps, users and tokens, and what others send, are shown as text alone."""
+    makes = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|srcdoc|setHTML"
+        r"|document\.write|\beval\(|new Function|DOMParser|javascript:|setTimeout\([\"'`]"
+    )
+    assert makes.search("element.innerHTML = text")
+    scripts = [path for path in PAGES.iterdir() if path.name.endswith(".js")]
+    assert len(scripts) > 10
+    for script in scripts:
+        assert not makes.search(script.read_text()), script.name
 
 
 async def test_the_consent_page_says_by_its_status_whether_it_can_ask(world: World) -> None:

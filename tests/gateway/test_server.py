@@ -7,11 +7,13 @@ import itertools
 import json
 import os
 import socket
+import ssl
 import struct
 import sys
 import threading
 import time
 import types
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from scopegate import testing
 from scopegate.gateway.calls import scheduling
@@ -611,6 +614,37 @@ async def test_compression_only_where_it_is_switched_on(world: World) -> None:
                 first, second = await client.reader.readexactly(2)
                 assert first == 0xC1  # a compressed text
                 await client.reader.readexactly(second)
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_a_compressed_message_is_measured_by_its_full_size(world: World, pieces: int) -> None:
+    """A few bytes could otherwise fill the memory."""
+    squeezing = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = squeezing.compress(b" " * 50_000_000) + squeezing.flush(zlib.Z_SYNC_FLUSH)
+    assert len(packed) < peer_module.MAX_MESSAGE
+    size = -(-len(packed) // pieces)
+    sent = b""
+    for index in range(pieces):
+        part = packed[index * size : (index + 1) * size]
+        made = frame(CONTINUATION if index else TEXT, part, fin=index == pieces - 1)
+        sent += made if index else bytes([made[0] | 0x40]) + made[1:]  # it is compressed
+    offer = HEAD.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+    async with listening(world, compression=True) as (_, port), raw(port, offer) as client:
+        client.writer.write(sent)
+        assert (await client.closed())[0] == 1009
+
+
+def test_old_versions_of_tls_are_not_spoken(tmp_path: Path) -> None:
+    own = chosen(tls_self_signed=True, db=tmp_path / "own.db")
+    authority = trustme.CA()
+    issued = authority.issue_cert("trade.example.com")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    for settings in (own, chosen(tls_cert=certificate, tls_key=key)):
+        context = tls_context(settings)
+        assert context is not None
+        assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
 def test_a_trusted_proxy_is_believed_and_no_other() -> None:

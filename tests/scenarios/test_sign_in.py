@@ -186,6 +186,33 @@ async def test_what_is_wrong_is_told_in_one_way(ada: World, request_: dict) -> N
     }
 
 
+async def test_what_is_wrong_costs_one_hash_whoever_it_names(
+    ada: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the time of a refusal would say whether the address is known."""
+    hashed: list[str] = []
+
+    class Counting(PasswordHasher):
+        def hash(self, *given: Any, **more: Any) -> str:
+            hashed.append("hash")
+            return super().hash(*given, **more)
+
+        def verify(self, *given: Any) -> Any:
+            hashed.append("verify")
+            return super().verify(*given)
+
+    weak = Counting(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", lambda: weak)
+    await ada.user("bob@example.com", password=PASSWORD)
+    await ada.gateway.store.write(lambda job: users.disable(job, "bob@example.com"))
+    for email in (EMAIL, "nobody@example.com", "demo@scopegate.invalid", "bob@example.com"):
+        hashed.clear()
+        page = ada.connect(at_pages=True, address="203.0.113.7")
+        request = {"sign_in": 1, "email": email, "password": "wrong"}
+        assert await page.refused(request) == "InvalidCredentials"
+        assert len(hashed) == 1, email
+
+
 async def test_a_locked_out_user_is_told_no_more_than_anybody(ada: World) -> None:
     page, _ = await signed_in(ada)
     await ada.gateway.store.write(lambda job: users.disable(job, EMAIL))
