@@ -176,6 +176,32 @@ def test_the_database_is_for_its_owner_alone(gateway: Served) -> None:
     assert modes == dict.fromkeys(("", "-wal", "-shm", "-lock"), oct(0o600))
 
 
+async def test_the_seed_of_a_market_is_random_and_never_shown(tmp_path: Path) -> None:
+    """Whoever knows it knows every future price."""
+    with Served(tmp_path) as served:
+        with stores.snapshot(served.db) as db:
+            row = db.execute("SELECT value FROM meta WHERE name = 'seed'", []).fetchone()
+        seed: str = row[0]
+        assert len(bytes.fromhex(seed)) == 32
+        requests: tuple[dict[str, Any], ...] = (
+            {"website_status": 1},
+            {"get_settings": 1},
+            {"active_symbols": "full"},
+            {"ticks_history": "R_100", "end": "latest", "count": 10},
+            {"seed": 1},
+        )
+        async with served.connected() as client:
+            await client.authorize(served.token)
+            replies = [str(await client.ask(request)) for request in requests]
+        pages = [
+            (await asyncio.to_thread(fetch, f"{served.page}{path}"))[2].decode()
+            for path in ("", "asyncapi.json", "explorer")
+        ]
+        served.stop()
+    shown = [*served.lines, *replies, *pages, served.stderr]
+    assert not [text for text in shown if seed in text]
+
+
 @pytest.mark.sqlite
 async def test_a_database_has_one_gateway(gateway: Served) -> None:
     """Two would not hear of each other's revocations."""

@@ -37,6 +37,24 @@ async def test_a_code_is_good_once_for_its_address_and_its_purpose(world: World)
     assert await refused(world, ADA, "account_opening", code) == "InvalidToken"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ada@example.com\nBcc: eve@example.com",
+        "ada@example.com\r\n\r\nAnother text",
+        "ada@example.com, eve@example.com",
+        "ada@example.com eve@example.com",
+        "Ada <ada@example.com>",
+        "ada@example.com\x00",
+    ],
+)
+async def test_an_address_adds_no_recipient_and_no_header(world: World, address: str) -> None:
+    client = world.connect()
+    refusal = await client.refused({"verify_email": address, "type": "account_opening"})
+    assert refusal in ("InputValidationFailed", "SanityCheckFailed")
+    assert not world.mail.letters
+
+
 async def test_a_code_is_too_old_after_an_hour(world: World) -> None:
     await world.connect().ask({"verify_email": ADA, "type": "account_opening"})
     await world.gateway.store.write(
