@@ -2,8 +2,8 @@
 
 Rules:
 - It is created once. Clients that trust its certificate trust every later start of the gateway.
-- Only the owner of the key file can read it: with the key, anyone can pose as any server to those
-  clients.
+- Only the owner of the key file can read it, or the start stops: with the key, anyone can pose as
+  any server to those clients.
 - Each start issues a new server certificate, valid for a year; its key is not stored.
 """
 
@@ -58,6 +58,11 @@ def _authority(certificate: Path, key: Path) -> "CA":
                 " the other as well: a new authority is then created, which clients must trust."
             )
         if certificate.exists():
+            if os.name == "posix" and key.stat().st_mode & 0o077:  # a copy, say
+                raise SettingsError(
+                    f"tls_self_signed: other users of this machine can read or write {key}. Run:"
+                    f" chmod 600 {key}"
+                )
             return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
         made = trustme.CA(
             path_length=0,

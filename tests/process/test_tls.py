@@ -71,12 +71,28 @@ def test_its_authority_is_kept_beside_the_database_for_clients_to_trust(tmp_path
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    with serving(tmp_path, "--tls-self-signed"):
+        key = tmp_path / "scopegate.ca-key.pem"
+    for mode in (0o640, 0o604, 0o620):
+        key.chmod(mode)
+        refused = scopegate("serve", "--port", "0", "--tls-self-signed", folder=tmp_path)
+        assert refused.returncode == 1
+        assert f"chmod 600 {key.name}" in refused.stderr
+        assert stat.S_IMODE(key.stat().st_mode) == mode
+    key.chmod(0o600)
+    with serving(tmp_path, "--tls-self-signed"):
+        pass
+
+
 def test_half_an_authority_is_not_made_whole(tmp_path: Path) -> None:
     (tmp_path / "scopegate.ca.pem").write_text("none")
     refused = scopegate("serve", "--port", "0", "--tls-self-signed", folder=tmp_path)
     assert refused.returncode == 1
     assert "scopegate.ca-key.pem is missing beside scopegate.ca.pem" in refused.stderr
-    (tmp_path / "scopegate.ca-key.pem").write_text("none")
+    key = tmp_path / "scopegate.ca-key.pem"
+    key.write_text("none")
+    key.chmod(0o600)
     refused = scopegate("serve", "--port", "0", "--tls-self-signed", folder=tmp_path)
     assert refused.returncode == 1
     assert "tls_self_signed: cannot use scopegate.ca.pem" in refused.stderr
