@@ -27,7 +27,7 @@ help:
 	@echo "make oldest   the unit tests with the oldest versions of what is needed"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
-	@echo "make check    check format, lint, security rules, types, layers, words, generated files"
+	@echo "make check    check format, lint, security rules, types, layers, words, licences, generated files"
 	@echo "make format   format the code"
 	@echo "make docs     generate the documentation"
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
@@ -123,7 +123,7 @@ check: $(VENV)/made-for-tests $(VENV)-bandit/made
 	$(BIN)/ruff check $(SOURCES)
 	$(VENV)-bandit/bin/bandit -q -c pyproject.toml -r $(PRODUCT)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_words.py
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_words.py tests/test_licences.py tests/test_security_page.py
 	$(BIN)/python -m docs.generate --check
 
 format: $(VENV)/made-for-tests
