@@ -1,4 +1,4 @@
-"""Write the generated documentation: calls/, contracts.md, licences.md, retention.md, settings.md.
+"""Write the generated documentation: calls/, and the pages that `pages` names.
 
 The example replies (schemas/reply_examples.json) come first: the pages of the calls show them.
 
@@ -6,6 +6,7 @@ make docs                         write them
 python -m docs.generate --check   exit with 1 if one of them is stale
 """
 
+import asyncio
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,11 +32,13 @@ from scopegate.gateway.web.reply_example import reply_example
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.handlers.exchange.views.all_views import view_of_type
 from scopegate.retention import RULES
+from scopegate.runtime.metrics import Kind, Metric
 from scopegate.schemas import error_codes
 from scopegate.schemas.declared import with_names
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest
 from scopegate.schemas.published import PUBLISHED
 from scopegate.settings import PREFIX, Settings
+from scopegate.testing import world
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "schemas" / "reply_examples.json"
@@ -389,6 +392,32 @@ def licences_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def metrics_page() -> str:
+    """Every metric of `/metrics`."""
+
+    async def collected() -> list[Metric]:
+        async with world() as here:
+            return here.gateway.metrics.collect()
+
+    lines = [
+        "# Metrics",
+        "",
+        NOTE,
+        "",
+        "What `/metrics` shows ([monitoring.md](monitoring.md)). Counters begin at 0 with each"
+        " start. With several workers each metric also has the label `worker`. Plugins may add"
+        " more.",
+        "",
+        "| metric | kind | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    for metric in sorted(asyncio.run(collected())):
+        name = f"{metric.name}_total" if metric.kind is Kind.COUNTER else metric.name
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{name}` | {metric.kind} | {labels} | {metric.text} |")
+    return "\n".join([*lines, ""])
+
+
 def pages() -> dict[Path, Callable[[], str]]:
     """What is generated, by path from the root."""
     made: dict[Path, Callable[[], str]] = {
@@ -396,6 +425,7 @@ def pages() -> dict[Path, Callable[[], str]]:
         HERE / "calls" / "README.md": calls_index,
         HERE / "contracts.md": contracts_page,
         HERE / "licences.md": licences_page,
+        HERE / "metrics.md": metrics_page,
         HERE / "retention.md": retention_page,
         HERE / "settings.md": settings_page,
     }

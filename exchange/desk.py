@@ -20,7 +20,7 @@ import heapq
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -62,6 +62,8 @@ from scopegate.exchange.symbols import Symbol
 from scopegate.exchange.trade_clock import DeadlinePassedError, TradeClock, check_deadline
 from scopegate.exchange.trades import Buying, Closing, Settling
 from scopegate.runtime.clock import Clock
+from scopegate.runtime.health import OVERDUE
+from scopegate.runtime.metrics import Histogram, Metric, gauge
 from scopegate.runtime.siblings import Siblings
 from scopegate.runtime.supervisor import supervise
 from scopegate.store.errors import (
@@ -156,6 +158,9 @@ class Desk:
         """The number of failed settlements, by contract id."""
         self._reported: set[int] = set()
         """The ids of contracts that were reported as set aside."""
+        self._unsettled: dict[int, float] = {}
+        """Contracts that have ended and are to be settled here, with the monotonic time of that."""
+        self._settled_after = Histogram()
         self._left: deque[tuple[float, int]] = deque()
         """Contracts that have ended and that other processes settle, with the monotonic time from
         which this one does, if they are still open."""
@@ -230,6 +235,29 @@ class Desk:
             except TimeoutError:
                 self._settling.cancel()
 
+    def metrics(self) -> Iterator[Metric]:
+        """Return how many contracts are open, due and settled."""
+        yield gauge("contracts_open", "Open contracts.", len(self._positions))
+        yield gauge(
+            "settlements_due",
+            "Contracts that have ended and wait for payment.",
+            len(self._unsettled),
+        )
+        overdue = time.monotonic() - OVERDUE
+        yield gauge(
+            "settlements_late",
+            f"Those of them that ended more than {OVERDUE:.0f} seconds ago.",
+            sum(moment < overdue for moment in self._unsettled.values()),
+        )
+        yield gauge(
+            "settlements_set_aside",
+            "Contracts that could not be settled and are tried again every minute.",
+            len(self._reported),
+        )
+        yield self._settled_after.metric(
+            "settlement_seconds", "Seconds from the end of a contract to its payment."
+        )
+
     # Open contracts.
 
     def position(self, contract_id: int) -> Position | None:
@@ -295,7 +323,7 @@ class Desk:
         index.by_level.pop(contract_id, None)
         if position.state.outcome is not None:
             if self._is_ours(position):
-                self._due.append(position)
+                self._settle_soon(position)
                 self._start_settling()
             else:
                 self._left.append((time.monotonic() + LEFT_SECONDS, contract_id))
@@ -313,8 +341,12 @@ class Desk:
         while self._left and self._left[0][0] <= now:
             position = self._positions.get(self._left.popleft()[1])
             if position is not None and position.state.outcome is not None:
-                self._due.append(position)
+                self._settle_soon(position)
         self._start_settling()
+
+    def _settle_soon(self, position: Position) -> None:
+        self._unsettled.setdefault(position.contract.id, time.monotonic())
+        self._due.append(position)
 
     def _start_settling(self) -> None:
         if self._settling is None and self._due:
@@ -438,6 +470,9 @@ class Desk:
     def _drop(self, contract: Contract) -> None:
         if self._positions.pop(contract.id, None) is None:
             return
+        ended_at = self._unsettled.pop(contract.id, None)
+        if ended_at is not None:
+            self._settled_after.add(time.monotonic() - ended_at)
         self._failures.pop(contract.id, None)
         self._reported.discard(contract.id)
         _remove_from_group(self._of_account, contract.loginid, contract.id)

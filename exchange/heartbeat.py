@@ -50,6 +50,11 @@ class Heartbeat:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def late(self) -> float:
+        """How late the next second is, in market seconds; 0 if it is not due."""
+        return 0.0 if self._timer is None else max(0.0, self._clock.now() - self._next)
+
     def _wait(self) -> None:
         self._timer = self._clock.call_at(self._next, lambda: self._when_idle(self._wake))
 

@@ -125,6 +125,11 @@ class Siblings:
         return all(self.number < other for other in self._present)
 
     @property
+    def are_workers(self) -> bool:
+        """Whether they are worker processes of one gateway."""
+        return self._count is not None
+
+    @property
     def have_own_clocks(self) -> bool:
         """Whether siblings serve now, or did just now, that may be on other machines."""
         return self._count is None and bool(self._present or self._just_left())

@@ -43,6 +43,14 @@ if TYPE_CHECKING:
     from scopegate.plugins import Plugin as Plugin
     from scopegate.retention import Rule as Rule
     from scopegate.runtime.clock import Clock as Clock
+    from scopegate.runtime.health import Health as Health
+    from scopegate.runtime.metrics import Histogram as Histogram
+    from scopegate.runtime.metrics import Metric as Metric
+    from scopegate.runtime.metrics import Metrics as Metrics
+    from scopegate.runtime.metrics import counter as counter
+    from scopegate.runtime.metrics import counters as counters
+    from scopegate.runtime.metrics import gauge as gauge
+    from scopegate.runtime.metrics import gauges as gauges
     from scopegate.runtime.siblings import Siblings as Siblings
     from scopegate.runtime.supervisor import supervise as supervise
     from scopegate.schemas.fields import AccountRequest as AccountRequest
@@ -94,6 +102,14 @@ _MODULES = {
     "Workers": "gateway.calls.scheduling",
     "Siblings": "runtime.siblings",
     "supervise": "runtime.supervisor",
+    "Health": "runtime.health",
+    "Histogram": "runtime.metrics",
+    "Metric": "runtime.metrics",
+    "Metrics": "runtime.metrics",
+    "counter": "runtime.metrics",
+    "counters": "runtime.metrics",
+    "gauge": "runtime.metrics",
+    "gauges": "runtime.metrics",
     "Limit": "gateway.calls.limits",
     "Per": "gateway.calls.limits",
     "Rule": "retention",

@@ -6,6 +6,7 @@ services that it asks for by type.
 
 import asyncio
 import contextlib
+import logging
 import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from scopegate import demo as demo_user
+from scopegate import logs
 from scopegate.composition import HANDLERS, PROVIDERS, check_for_gateways, composition_of
 from scopegate.connecting import Connect
 from scopegate.demo import Demo
@@ -27,6 +29,7 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.mail import Mailer, mailer
 from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.call_log import CallLog
 from scopegate.gateway.calls.counting import (
     PUBLISH_SECONDS,
     ConcurrencyLimiter,
@@ -35,6 +38,7 @@ from scopegate.gateway.calls.counting import (
     RequestLimiter,
 )
 from scopegate.gateway.calls.dispatch import Dispatcher
+from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.limits import LimitsInForce, Profile
 from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.calls.scheduling import Scheduler, Workers
@@ -44,8 +48,11 @@ from scopegate.handlers.gateway.page_calls import Pages
 from scopegate.limits_in_force import limits_in_force
 from scopegate.offered import EXCHANGE, store_offered
 from scopegate.plugins import Plugin
+from scopegate.process_metrics import process_metrics
 from scopegate.retention import EVERY, Retention
 from scopegate.runtime.clock import Clock
+from scopegate.runtime.health import Health
+from scopegate.runtime.metrics import LoopLag, Metrics
 from scopegate.runtime.siblings import Siblings
 from scopegate.runtime.supervisor import supervise
 from scopegate.schemas.scopes import Scopes
@@ -60,6 +67,9 @@ if TYPE_CHECKING:
     from scopegate.worker import Worker
 
 T = TypeVar("T")
+
+METRICS = "metrics"
+"""The question to another worker process for its number and its metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +86,9 @@ class Running:
     scheduler: Scheduler
     workers: Workers
     requests: RequestLimiter
+    metrics: Metrics
+    health: Health
+    siblings: Siblings
     same_in_workers: Mapping[type, object]
     """The services that several worker processes get from the first (`Plugin.same_in_workers`)."""
     connect: Accept
@@ -134,6 +147,7 @@ async def compose(
         if joins and worker is None:
             check_for_gateways(composition.plugins)
         workers, held, bus = Workers(), ConcurrencyLimiter(), Bus()
+        metrics, health = Metrics(), Health()
         stack.callback(workers.close)
         profile = settings.profile()
         limits = limits_in_force(profile, settings.requests())
@@ -142,9 +156,11 @@ async def compose(
             {
                 Bus: bus,
                 ConcurrencyLimiter: held,
+                Health: health,
                 LimitsInForce: LimitsInForce(
                     [*limits, *(each for plugin in composition.plugins for each in plugin.limits)]
                 ),
+                Metrics: metrics,
                 Profile: profile,
                 Residence: Residence(settings.residence),
                 Scopes: composition.scopes(),
@@ -191,8 +207,10 @@ async def compose(
         services.add(Retention, retention)
         limiter, requests = RateLimiter(profile), RequestLimiter(settings.requests())
         unknown_apps = FailureCounter().share(siblings, "unknown apps")
+        lag = LoopLag()
         keeping = [supervise("access", access.run)]
         keeping.append(supervise("retention", partial(_purge, retention, siblings)))
+        keeping.append(supervise("loop lag", lag.run))
         if not siblings.alone:
             held.share(siblings)
             limiter.share(siblings)
@@ -213,6 +231,11 @@ async def compose(
         if demo is not None and settings.demo_at_pages:
             services[Pages].show_demo(demo.accounts[0].loginid, demo.token)
         scheduler = Scheduler()
+        level = logs.level_of(settings.log_level)
+        call_log = None
+        if level <= logging.INFO:
+            call_log = CallLog(services[Scopes], every=level <= logging.DEBUG)
+        handling = Handling(() if call_log is None else (call_log,))
         dispatcher = Dispatcher(
             registry,
             bus,
@@ -222,8 +245,24 @@ async def compose(
             refused=access.refused,
             refusal=access.refusal,
             unknown_apps=unknown_apps,
+            handling=handling,
             catch_up=None if siblings.alone else store.catch_up,
         )
+        connect = Connect(
+            dispatcher,
+            scheduler,
+            access,
+            limiter,
+            held,
+            settings.any_app_id,
+            store.catch_up,
+            call_log,
+        )
+        health.add(lambda: None if (fault := store.fault()) is None else str(fault))
+        for source in (health, connect, scheduler, handling, access, store, lag):
+            metrics.add("scopegate", source.metrics)
+        metrics.add("process", process_metrics)
+        siblings.on(METRICS, lambda *_: (siblings.number, metrics.collect()))
         yield Running(
             settings=settings,
             store=store,
@@ -235,14 +274,15 @@ async def compose(
             scheduler=scheduler,
             workers=workers,
             requests=requests,
+            metrics=metrics,
+            health=health,
+            siblings=siblings,
             same_in_workers={
                 kind: await services.get(kind)
                 for plugin in composition.plugins
                 for kind in plugin.same_in_workers
             },
-            connect=Connect(
-                dispatcher, scheduler, access, limiter, held, settings.any_app_id, store.catch_up
-            ),
+            connect=connect,
             services=services,
             plugins=frozenset(plugin.name for plugin in composition.plugins),
         )

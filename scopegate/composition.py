@@ -28,6 +28,8 @@ from scopegate.handlers.gateway.token_calls import Tokens
 from scopegate.offered import EXCHANGE
 from scopegate.plugins import Plugin
 from scopegate.runtime.clock import Clock, WallClock
+from scopegate.runtime.health import Health
+from scopegate.runtime.metrics import Metrics
 from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.scopes import Scope, Scopes
 from scopegate.services import Services, provided_by
@@ -46,7 +48,9 @@ GIVEN: Final[frozenset[type]] = frozenset(
         Bus,
         Clock,
         ConcurrencyLimiter,
+        Health,
         LimitsInForce,
+        Metrics,
         Passwords,
         Profile,
         Registry,

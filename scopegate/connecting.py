@@ -1,11 +1,14 @@
 """Connections of clients: which clients may connect, and how a connection is created."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 from scopegate.gateway.access.apps import TEST_APP
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.call_log import CallLog
 from scopegate.gateway.calls.counting import Claim, ConcurrencyLimiter, RateLimiter
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.scheduling import Scheduler
@@ -13,6 +16,9 @@ from scopegate.gateway.calls.session import Session, unsigned_holder
 from scopegate.gateway.calls.token_form import without_tokens
 from scopegate.gateway.transport.connection import Connection, Transport
 from scopegate.gateway.transport.handshake import Handshake
+from scopegate.runtime.metrics import Metric, counter, counters, gauge
+
+_OPENED, _REFUSED = "opened", "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +34,20 @@ class Connect:
     """Whether an unknown app_id counts as the test app."""
     catch_up: Callable[[], object]
     """Takes in what other worker processes have committed, such as a new app."""
+    log: CallLog | None = None
+    """Logs the end of each connection, if that is wanted."""
+    _counts: Counter[str] = field(default_factory=Counter)
+    _closed: Counter[str] = field(default_factory=Counter)
+    """Ended connections, by the code with which the gateway closed them."""
 
     def refusal(self, handshake: Handshake) -> str | None:
         """Return the limit that refuses this connection, or `None`. Counts as a message."""
         holder = unsigned_holder(handshake.address, handshake.origin, handshake.host)
         broken = self.connections.broken_by([holder], self._connection)
-        return broken or self.limiter.count_message(self.limiter.counts(holder.key), 0)
+        broken = broken or self.limiter.count_message(self.limiter.counts(holder.key), 0)
+        if broken is not None:
+            self._counts[_REFUSED] += 1
+        return broken
 
     @property
     def _connection(self) -> list[Claim]:
@@ -57,12 +71,34 @@ class Connect:
         )
         self.access.join(session)
         self.connections.take((session.unsigned,), self._connection)
-        session.on_leave(partial(self._left, session))
+        session.on_leave(partial(self._left, session, time.monotonic()))
+        self._counts[_OPENED] += 1
         return Connection(self.dispatcher, self.scheduler, session, transport)
 
-    def _left(self, session: Session) -> None:
+    def _left(self, session: Session, since: float) -> None:
         self.access.leave(session)
         self.connections.give_back((session.unsigned,), self._connection)
+        code = "client" if session.close_code is None else str(session.close_code)
+        self._closed[code] += 1
+        if self.log is not None:
+            self.log.ended(session, time.monotonic() - since, code)
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return what was counted."""
+        opened, closed = self._counts[_OPENED], self._closed.total()
+        yield counter("connections_opened", "Connections that were opened.", opened)
+        yield gauge("connections", "Connections that are open.", opened - closed)
+        yield counters(
+            "connections_closed",
+            "Connections that have ended, by the close code of the gateway, or client.",
+            "code",
+            self._closed,
+        )
+        yield counter(
+            "connections_refused",
+            "Connections that were refused by a limit, with status 429.",
+            self._counts[_REFUSED],
+        )
 
     def _app_id(self, text: str) -> int | None:
         """Return the app that a client names; `None` if there is no such app.

@@ -5,13 +5,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_network
 
 from scopegate import local_ca
-from scopegate.app import Running
+from scopegate.app import METRICS, Running
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
+from scopegate.gateway.web.metrics_page import MetricsPage, OfProcess
 from scopegate.gateway.web.oauth import TokenEndpoint
 from scopegate.gateway.web.site import Site
 from scopegate.offered import EXCHANGE
@@ -64,18 +66,34 @@ def site(gateway: Running, *, secure: bool) -> Site:
         gateway.store.catch_up()  # another worker process may just have registered it
         return gateway.access.app(app_id)
 
+    token = gateway.settings.metrics_token
     return Site(
         gateway.registry,
         TokenEndpoint(gateway.store, gateway.registry.scopes),
         app_of=app_of,
         workers=gateway.workers,
         limiter=gateway.requests,
-        fault=gateway.store.fault,
+        fault=gateway.health.fault,
+        metrics=MetricsPage(
+            partial(_metrics, gateway),
+            token=None if token is None else token.get_secret_value(),
+            is_local=gateway.settings.for_this_machine,
+        ),
         has_exchange=EXCHANGE in gateway.plugins,
         secure=secure,
         # Browsers then insist on TLS for a year: wrong for a certificate that is new at each start.
         keeps_to_tls=secure and gateway.settings.tls_cert is not None,
     )
+
+
+async def _metrics(gateway: Running) -> list[OfProcess]:
+    """Return the metrics of this process, and of the gateway's other worker processes."""
+    siblings = gateway.siblings
+    if siblings.alone or not siblings.are_workers:
+        return [OfProcess("", gateway.metrics.collect())]
+    others = await siblings.ask(METRICS, None)
+    own = (siblings.number, gateway.metrics.collect())
+    return [OfProcess(str(number), metrics) for number, metrics in sorted([own, *others])]
 
 
 def _why(problem: OSError) -> str:

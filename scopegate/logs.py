@@ -24,8 +24,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _lost = 0
 
 
-class SafeLogger(structlog.make_filtering_bound_logger(logging.INFO)):  # type: ignore[misc]
-    """A logger whose methods ignore their own failures and count the lost lines."""
+class _Safe:
+    """Makes the methods of a logger ignore their own failures, and count the lost lines."""
 
     def _proxy_to_logger(
         self, method_name: str, event: str | None = None, *event_args: str, **event_kw: Any
@@ -34,11 +34,16 @@ class SafeLogger(structlog.make_filtering_bound_logger(logging.INFO)):  # type: 
         try:
             if _lost:
                 event_kw["lost_lines"] = _lost
-            super()._proxy_to_logger(method_name, event, *event_args, **event_kw)
+            super()._proxy_to_logger(method_name, event, *event_args, **event_kw)  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - a full disk, an exception that cannot be formatted
             _lost += 1
         else:
             _lost = 0
+
+
+def _safe_logger(level: int) -> Any:
+    """Return the class of loggers that log from this level on."""
+    return type("SafeLogger", (_Safe, structlog.make_filtering_bound_logger(level)), {})
 
 
 class _StandardError:
@@ -56,7 +61,7 @@ class _SafeHandler(logging.Handler):
     """Formats the log records of libraries like those of the gateway."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; `SafeLogger` ignores failures."""
+        """Write one record; `_Safe` ignores failures."""
         try:
             text = record.getMessage()
         except Exception:  # noqa: BLE001 - arguments that do not match the format
@@ -65,9 +70,17 @@ class _SafeHandler(logging.Handler):
         logger.log(max(record.levelno, logging.INFO), text, exc_info=record.exc_info)
 
 
-def set_up() -> None:
-    """Log to standard error, in colours on a terminal."""
-    on_terminal = sys.stderr.isatty()
+def level_of(name: str) -> int:
+    """Return the number of a level of the setting `log_level`."""
+    return logging.getLevelNamesMapping()[name.upper()]
+
+
+def set_up(level: str = "warning", form: str = "text") -> None:
+    """Log to standard error; as text in colours on a terminal, or each event as a JSON object.
+
+    `level` and `form` are values of the settings `log_level` and `log_format`.
+    """
+    on_terminal = form == "text" and sys.stderr.isatty()
 
     def scrub(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Any:
         return {
@@ -89,10 +102,12 @@ def set_up() -> None:
                 colors=True, exception_formatter=structlog.dev.plain_traceback
             )
             if on_terminal
+            else structlog.processors.JSONRenderer(default=str)
+            if form == "json"
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         logger_factory=lambda *_: _StandardError(),
-        wrapper_class=SafeLogger,
+        wrapper_class=_safe_logger(level_of(level)),
     )
 
 

@@ -64,6 +64,8 @@ from scopegate.market_start import Origin
 from scopegate.offered import EXCHANGE
 from scopegate.plugins import Plugin
 from scopegate.runtime.clock import Clock, RunningClock
+from scopegate.runtime.health import OVERDUE, Health
+from scopegate.runtime.metrics import Metric, Metrics, gauge
 from scopegate.runtime.siblings import Siblings
 from scopegate.runtime.supervisor import supervise
 from scopegate.schemas.owner_messages import PaperSignInDemoReply, PaperSignInReply
@@ -233,8 +235,9 @@ async def market_marks(
 
 
 @asynccontextmanager
-async def settlement(desk: Desk) -> AsyncIterator[None]:
+async def settlement(desk: Desk, metrics: Metrics) -> AsyncIterator[None]:
     """Settle open contracts."""
+    metrics.add("scopegate", desk.metrics)
     await desk.start()
     try:
         yield
@@ -251,6 +254,9 @@ async def heartbeat(
     contract_streams: ContractStreams,
     quotes: Quotes,
     exchange_rates: ExchangeRates,
+    settings: Settings,
+    metrics: Metrics,
+    health: Health,
 ) -> AsyncIterator[None]:
     """Run these steps for each second of the market, in this order."""
     beating = Heartbeat(
@@ -264,6 +270,18 @@ async def heartbeat(
         ),
         bus.when_idle,
     )
+
+    def late() -> float:
+        return beating.late / settings.speed
+
+    def fault() -> str | None:
+        return f"the market is {late():.0f} seconds late" if late() > OVERDUE else None
+
+    def lateness() -> list[Metric]:
+        return [gauge("market_late_seconds", "Seconds by which the market is late.", late())]
+
+    metrics.add("scopegate", lateness)
+    health.add(fault)
     beating.start(after=desk.now)
     try:
         yield

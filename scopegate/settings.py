@@ -213,7 +213,20 @@ class Settings(BaseSettings):
         ge=1024,
         description="Bytes of the streams of one user, or of one address block before sign-in.",
     )
-
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning",
+        description="What is logged: info adds a line for each connection, refusal and write, debug"
+        " one for each call.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Form of the log: text for people, or one JSON object a line."
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Token with which /metrics can be read: Authorization: Bearer TOKEN. Without"
+        " one, only this machine can read it, and only if nobody else can connect.",
+    )
     smtp_host: str | None = Field(
         None,
         description="Mail server for e-mails with codes. Without one, e-mails are written to the"
@@ -356,13 +369,17 @@ class Settings(BaseSettings):
         return self.on_loopback and not self.trusted_proxy and (self.demo or not self.allowed_host)
 
     @property
+    def for_this_machine(self) -> bool:
+        """Whether nobody else is expected to connect, directly or through a proxy."""
+        return self.on_loopback and not (self.trusted_proxy or self.allowed_host)
+
+    @property
     def letters_in_log(self) -> bool:
         """Whether e-mails are written to the log if there is no mail server.
 
         If others can connect, directly or through a proxy, only with the setting `log_letters`.
         """
-        for_this_machine = self.on_loopback and not (self.trusted_proxy or self.allowed_host)
-        return self.log_letters or for_this_machine
+        return self.log_letters or self.for_this_machine
 
     def hosts(self) -> Hosts:
         """Return the host names to which the gateway answers."""

@@ -198,7 +198,7 @@ class _Thread:
                 self._connection.close()
             self._connection, self.fault = opened, None
         attempt.set()
-        log.info("the connection to the database is open again", of=self._name)
+        log.warning("the connection to the database is open again", of=self._name)
         self._reconnecting = None
 
     async def _in_thread(self, function: Callable[[], T]) -> T:

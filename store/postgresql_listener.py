@@ -186,7 +186,7 @@ class Listener:
                 if connection is None:
                     connection = self._connected()
                     self._parts.clear()
-                    log.info("the connection to the database is open again", of="listener")
+                    log.warning("the connection to the database is open again", of="listener")
                 self._wait(connection)
                 self._read(connection)
             except Exception as problem:

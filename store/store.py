@@ -18,12 +18,14 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 import structlog
 
+from scopegate.runtime.health import OVERDUE
+from scopegate.runtime.metrics import Histogram, Metric, counter, gauge
 from scopegate.runtime.siblings import Siblings
 from scopegate.store.errors import (
     StoreBusyError,
@@ -53,6 +55,8 @@ LOST_EXIT = 70
 """The exit code of a process whose memory cannot be brought up to date."""
 COMPLAINT_SECONDS = 1.0
 """Seconds between two log lines about faults of the machine."""
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+"""The bounds in which sizes of batches are counted."""
 
 
 log = structlog.get_logger("scopegate.store")
@@ -99,6 +103,11 @@ class Store(ABC):
         self._complained_at = -COMPLAINT_SECONDS
         self._unsaid = 0
         """Faults of the machine since the last log line about one."""
+        self._moved_at = 0.0
+        """When the writer last began or finished something, in monotonic time."""
+        self._batches = Histogram(BATCHES)
+        self._commits = Histogram()
+        self._faults = 0
 
     @property
     @abstractmethod
@@ -134,7 +143,18 @@ class Store(ABC):
 
     def fault(self) -> StoreUnavailableError | None:
         """Return why the database cannot be used at present, as far as it is known."""
-        return self.catch_up()
+        fault = self.catch_up()
+        late = 0.0 if self._work is None else time.monotonic() - self._moved_at
+        if fault is None and late > OVERDUE:
+            fault = StoreUnavailableError(f"no write has been finished for {late:.0f} seconds")
+        return fault
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return what the store has counted."""
+        yield gauge("writes_waiting", "Writes that wait for a commit.", len(self._waiting))
+        yield self._batches.metric("commit_writes", "Writes that shared a commit.")
+        yield self._commits.metric("commit_seconds", "Seconds that a commit took, with its writes.")
+        yield counter("store_faults", "Faults of the database or its machine.", self._faults)
 
     def listen(self, kind: type[AnnouncedT], listener: Callable[[AnnouncedT], None]) -> None:
         """Call `listener` with each announcement of a kind, made here or by another process.
@@ -158,6 +178,7 @@ class Store(ABC):
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append(WaitingJob(job, future))
         if self._work is None:
+            self._moved_at = time.monotonic()
             self._work = loop.create_task(self._write_all())
         return await future
 
@@ -218,10 +239,14 @@ class Store(ABC):
         """Start to commit a batch: the changes of other processes before it, or why it failed."""
 
         async def committed() -> Sequence[Change] | Exception:
+            began = time.monotonic()
             try:
                 foreign = await commit
             except Exception as problem:  # noqa: BLE001 - logged once the callers have answers
                 return problem
+            finally:
+                self._moved_at = time.monotonic()
+                self._commits.add(self._moved_at - began)
             if foreign:
                 self._seen_change = max(self._seen_change, foreign[-1][0])
             return foreign
@@ -234,6 +259,7 @@ class Store(ABC):
         """Answer each caller of a batch, a few at a time, whatever happens; then log."""
         problems: list[tuple[str, Exception]] = []
         failure: StoreError | None = None
+        self._batches.add(len(batch))
         if isinstance(committed, StoreError):
             failure = committed
         elif isinstance(committed, Exception):
@@ -272,6 +298,7 @@ class Store(ABC):
 
     def complain(self, fault: StoreUnavailableError) -> None:
         """Log a fault of the machine; only count it within `COMPLAINT_SECONDS` of the last line."""
+        self._faults += 1
         now = time.monotonic()
         if now - self._complained_at < COMPLAINT_SECONDS:
             self._unsaid += 1

@@ -307,7 +307,7 @@ def fetch(url: str, context: ssl.SSLContext | None = None) -> tuple[int, str, by
     else:
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
     with contextlib.closing(connection):
-        connection.request("GET", parts.path or "/")
+        connection.request("GET", parts._replace(scheme="", netloc="").geturl() or "/")
         response = connection.getresponse()
         return response.status, response.headers.get_content_type(), response.read()
 

@@ -12,7 +12,7 @@ Rules:
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -33,6 +33,7 @@ from scopegate.gateway.calls.errors import (
 )
 from scopegate.gateway.calls.limits import Profile
 from scopegate.gateway.calls.session import Grant, Session
+from scopegate.runtime.metrics import Metric, counter, gauge
 from scopegate.runtime.pickling import quickly_pickled
 from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.scopes import Scopes
@@ -109,6 +110,7 @@ class Access:
         """The sessions that were signed out, by the id of the session that is ending the tokens."""
         self._signed_out_for: dict[str, set[Session]] = {}
         """The same for sessions of other worker processes, the latest of them."""
+        self._revoked = 0
         siblings.on("catch up", self._caught_up)
         siblings.on("signed out", self._signed_out_here)
         siblings.on("live connections", self._live_here)
@@ -143,6 +145,11 @@ class Access:
             if origin not in app.allowed_origins:
                 return invalid_app_id({"origin": f"App {app.id} may not be used from {origin}."})
         return None
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return what was counted."""
+        yield counter("tokens_revoked", "Tokens that have ended or were suspended.", self._revoked)
+        yield gauge("connections_signed_in", "Connections with a token.", len(self._holders))
 
     # Granting.
 
@@ -379,6 +386,7 @@ class Access:
     def _take_back(self, announced: TokensEnded, *, why: ApiError | None) -> None:
         """Revoke the grants of these tokens on live connections; `why` is their streams' error."""
         self._endings += 1
+        self._revoked += len(announced.ids)
         ended = set(announced.ids)
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.id not in ended

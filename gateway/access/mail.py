@@ -51,7 +51,7 @@ class LogMailer:
 
     def send(self, letter: Letter) -> None:
         """Write the e-mail to the log."""
-        log.info("mail", to=letter.to, subject=letter.subject, text=letter.text)
+        log.warning("mail", to=letter.to, subject=letter.subject, text=letter.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ Rules:
 
 import asyncio
 import re
+import time
 from collections.abc import (
     Awaitable,
     Callable,
@@ -50,6 +51,7 @@ from scopegate.gateway.calls.errors import (
     storage_unavailable,
 )
 from scopegate.gateway.calls.forms import Forms, validated
+from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.message import (
     Message,
     Values,
@@ -106,6 +108,7 @@ class Dispatcher:
         refused: Callable[[Session, Grant, str, str], None],
         refusal: Callable[[Session], ApiError | None],
         unknown_apps: FailureCounter,
+        handling: Handling,
         catch_up: Callable[[], Exception | None] | None = None,
         time_limit: float = TIME_LIMIT,
     ) -> None:
@@ -113,7 +116,8 @@ class Dispatcher:
         error code for each that is answered with an error.
 
         `refusal` is called for each message. It returns the reason why the connection is not
-        served at all, or `None`. `unknown_apps` counts those that name no app.
+        served at all, or `None`. `unknown_apps` counts those that name no app. `handling` counts
+        each message.
 
         `catch_up` is called before each message. It takes in what other worker processes have
         committed, and returns what prevented it, if anything: then calls that need a login, and
@@ -128,6 +132,7 @@ class Dispatcher:
         self._refusal = refusal
         self.time_limit = time_limit
         self._unknown_apps = unknown_apps
+        self._handling = handling
         self._catch_up = catch_up
         self._forms = Forms(registry)
         self._idle_driver: Generator[Any, Any, None] | None = None
@@ -144,6 +149,9 @@ class Dispatcher:
         call: Call | None = None
         session.acting = None
         session.answering = True
+        session.error = None
+        session.messages += 1
+        began = time.perf_counter()
         fault = None if self._catch_up is None else self._catch_up()
         refusal = self._refusal(session)
         limiter = self._limiter
@@ -151,7 +159,7 @@ class Dispatcher:
         broken = limiter.count_message(counts, len(text))
         try:
             if broken is not None and refusal is None:
-                self._limited(session, text, broken)
+                self._limited(session, text, broken, began)
                 return None
             message = parse(text)
             form = self._forms.known.get(tuple(message)) or self._forms.find(message)
@@ -163,7 +171,7 @@ class Dispatcher:
                     counts = limiter.counts(acting.bucket)
             broken = limiter.count_call(counts, form.rate)
             if broken is not None and refusal is None:
-                self._limited(session, text, broken, message)
+                self._limited(session, text, broken, began, message)
                 return None
             values = values_at_a_glance(message)
             if values is not Values.OTHER:
@@ -197,12 +205,12 @@ class Dispatcher:
                 refuse_tokens(message, self._registry.secret_fields)
             coroutine = call.invoke(request, session)
             if not call.eager:
-                return self._finish(session, call, message, echo, coroutine)
+                return self._finish(session, call, message, echo, coroutine, began)
             driver = self._idle_driver or new_driver()
             self._idle_driver = None  # an exception ends it, and a handler that waits keeps it
             step = driver.send(coroutine)
             if type(step) is not tuple:
-                return self._finish(session, call, message, echo, resume(driver, step))
+                return self._finish(session, call, message, echo, resume(driver, step), began)
             self._idle_driver = driver
             result = step[0]
             if type(result) is dict:
@@ -213,8 +221,9 @@ class Dispatcher:
             # This step itself is never cancelled: the handler awaited something that was.
             if refusal is not None:
                 session.turned_away = True
-                return self._refuse(session, message, echo, refusal)
+                return self._refuse(session, message, echo, refusal, began)
             self._failed(session, call, message, echo, problem)
+        self._handling.add(session, call, began)
         session.answering = False
         if session.after_reply:
             session.replied()
@@ -227,6 +236,7 @@ class Dispatcher:
         message: Message,
         echo: Message,
         handler: Awaitable[Any],
+        began: float,
     ) -> None:
         limit = asyncio.timeout(self.time_limit)
         try:
@@ -240,6 +250,7 @@ class Dispatcher:
                 self._failed(session, call, message, echo, ApiError("Timeout", "Timeout"))
             else:
                 self._failed(session, call, message, echo, problem)
+        self._handling.add(session, call, began)
         session.replied()
 
     def _unrecognised(self, message: Message) -> ApiError:
@@ -276,7 +287,12 @@ class Dispatcher:
         session.refusals = 0
 
     def _limited(
-        self, session: Session, text: bytes, broken: str, message: Message | None = None
+        self,
+        session: Session,
+        text: bytes,
+        broken: str,
+        began: float,
+        message: Message | None = None,
     ) -> None:
         """Refuse a message by a limit, parsed or not. Raises `Disconnect` after many in a row.
 
@@ -301,6 +317,7 @@ class Dispatcher:
         call = self._forms.call_of(message)
         error = rate_limit("messages" if call is None else call.name, broken)
         self._failed(session, call, message, echo, error)
+        self._handling.add(session, call, began)
         session.replied()
         session.refusals += 1
         if session.refusals >= self._limiter.profile.refusals_in_a_row:
@@ -378,10 +395,14 @@ class Dispatcher:
         ]
         give_back, recount = self._claim(session, call, stream, subscription)
 
+        open_by_kind = self._handling.streams
+
         def close() -> None:
             self._bus.unsubscribe(stream.topic, subscription)
+            open_by_kind[stream.kind] -= 1
             give_back()
 
+        open_by_kind[stream.kind] += 1
         self._bus.subscribe(stream.topic, subscription)
         subscription.opened(close, recount)
         session.open(subscription)
@@ -461,18 +482,22 @@ class Dispatcher:
             raise problem
         name = call.name if call else "error"
         try:
-            body = self._converted(problem, message, call).body()
+            error = session.error = self._converted(session, problem, message, call)
+            body = error.body()
             if call is not None and session.acting is not None:
                 self._refused(session, session.acting, call.name, body["code"])
             if echo is not message:
                 body = masked(body)
             _send(session, _head(message, echo), {"error": body}, msg_type=name)
-        except Exception as worse:  # the error itself cannot be built or encoded
-            log.error("a handler failed", call=name, exc_info=_shown(worse))
-            body = internal_error().body()
+        except Exception as worse:  # noqa: BLE001 - logged: the error cannot be built or encoded
+            _log_failure(session, name, worse)
+            error = session.error = internal_error()
+            body = error.body()
             _send(session, _head(message, echo), {"error": body}, msg_type=name)
 
-    def _converted(self, problem: BaseException, message: Message, call: Call | None) -> ApiError:
+    def _converted(
+        self, session: Session, problem: BaseException, message: Message, call: Call | None
+    ) -> ApiError:
         """Convert an exception to the error for the client; log it if it is a bug."""
         if call is not None and call.errors and not isinstance(problem, _OURS):
             for kind in type(problem).__mro__:
@@ -485,16 +510,21 @@ class Dispatcher:
             return storage_unavailable()  # the store has logged it
         if isinstance(problem, ApiError):
             return problem
-        name = call.name if call else None
-        log.error("a handler failed", call=name, exc_info=_shown(problem))
+        _log_failure(session, call.name if call else None, problem)
         return internal_error()
 
     async def _refuse(
-        self, session: Session, message: Message, echo: Message, refusal: ApiError
+        self,
+        session: Session,
+        message: Message,
+        echo: Message,
+        refusal: ApiError,
+        began: float,
     ) -> None:
         """Answer a connection that is not served, later with each attempt, and close it."""
         await asyncio.sleep(self._delay(session.address))
         self._failed(session, None, message, echo, refusal)
+        self._handling.add(session, None, began)
         raise Disconnect(1008, refusal.message)
 
     def _delay(self, address: str) -> float:
@@ -564,6 +594,16 @@ def _encoded(head: Message, body: Body, msg_type: str | None = None) -> bytes:
     head["msg_type"] = msg_type or next(iter(body))
     head.update(body)
     return orjson.dumps(head)
+
+
+def _log_failure(session: Session, call: str | None, problem: BaseException) -> None:
+    log.error(
+        "a handler failed",
+        session=session.id,
+        message=session.messages,
+        call=call,
+        exc_info=_shown(problem),
+    )
 
 
 def _shown(problem: BaseException) -> BaseException:

@@ -5,7 +5,10 @@ other exception is a bug: it is logged, and answered with `InternalServerError`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+RATE_LIMIT: Final = "RateLimit"
+"""The code of the error for too many of something."""
 
 
 class ApiError(Exception):
@@ -95,7 +98,7 @@ def owners_token_required() -> ApiError:
 
 def rate_limit(name: str, limit: str) -> ApiError:
     """The error for too many of something; `limit` states the limit that was reached."""
-    return ApiError("RateLimit", f"You have reached the rate limit for {name}.", {"limit": limit})
+    return ApiError(RATE_LIMIT, f"You have reached the rate limit for {name}.", {"limit": limit})
 
 
 def storage_unavailable() -> ApiError:

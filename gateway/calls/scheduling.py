@@ -18,7 +18,15 @@ import time
 import types
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Hashable, Iterable
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Hashable,
+    Iterable,
+    Iterator,
+)
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
@@ -26,6 +34,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from scopegate.gateway.calls.errors import rate_limit
+from scopegate.runtime.metrics import Metric, gauge
 
 ROUND = 0.002
 """Seconds of handling after which the event loop reads its sockets again."""
@@ -107,6 +116,13 @@ class Scheduler:
         if load is None:
             load = self._loads[client] = ClientLoad()
         return load
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return how many wait at present."""
+        waiting = sum(len(load.waiting) for load in self._loads.values())
+        yield gauge("connections_waiting", "Connections with messages that wait.", waiting)
+        running = sum(load.running for load in self._loads.values())
+        yield gauge("calls_running", "Calls whose handler waits for something.", running)
 
     def run(self, load: ClientLoad, work: Work) -> None:
         """Serve `work` now if its client is next, else when it is the client's turn."""

@@ -270,12 +270,15 @@ class Session:
         "app_id",
         "at_pages",
         "bucket",
+        "close_code",
         "closed",
+        "error",
         "first_grant",
         "grants",
         "host",
         "id",
         "language",
+        "messages",
         "origin",
         "proxied",
         "refusals",
@@ -320,6 +323,10 @@ class Session:
         """The holder that it counts for before sign-in."""
         self.bucket: str = self.unsigned.key
         """The rate-limit bucket in which its messages are counted."""
+        self.messages = 0
+        """Number of messages that were received."""
+        self.error: ApiError | None = None
+        """The error with which the current message was answered, if any."""
         self.refusals = 0
         """Number of messages in a row that a limit refused."""
         self.grants: dict[str, Grant] = {}
@@ -334,6 +341,8 @@ class Session:
         self.signed_out: ApiError | None = None
         """The error that ended its last grant, if any; later calls get its details."""
         self.closed = False
+        self.close_code: int | None = None
+        """The code with which the gateway closes the connection, if it does."""
         self.answering = False
         """Whether a message is being answered."""
         self.turned_away = False

@@ -203,6 +203,7 @@ class Connection:
                 self._scheduler.wait(self._client_load(), self)
 
     def _end(self, end: Disconnect) -> None:
+        self.session.close_code = end.code
         self._transport.close(end.code, end.reason)
         self.leave()
 

@@ -297,10 +297,7 @@ class Peer(asyncio.Protocol):
         self._server.left(self)
         if self._timer is not None:
             self._timer.cancel()
-        if self._connection is not None:
-            self._connection.leave()
-        if self._http is not None:
-            self._http.leave()
+        self._leave()
         # Nothing of it waits for the garbage collector.
         self._connection = self._http = self._core = self._fragments = None
         self._buffer = b""
@@ -671,6 +668,16 @@ class Peer(asyncio.Protocol):
             self.batched(partial(self._connection.session.finish_streams, service_restart()))
         self.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
 
+    def _leave(self) -> None:
+        """End what the socket carried. No effect a second time."""
+        if self._connection is not None:
+            core = self._core
+            if core is not None and core.close_sent is not None and not core.close_rcvd_then_sent:
+                self._connection.session.close_code = core.close_sent.code
+            self._connection.leave()
+        if self._http is not None:
+            self._http.leave()
+
     def _hang_up(self) -> None:
         """Send what is buffered, and close our side.
 
@@ -680,10 +687,7 @@ class Peer(asyncio.Protocol):
         self.congested = False  # nothing follows what is buffered
         self._flush()
         self._closing = True
-        if self._connection is not None:
-            self._connection.leave()
-        if self._http is not None:
-            self._http.leave()
+        self._leave()
         if self._socket.is_closing():
             return
         # Closing with unread bytes would reset the connection, and lose the last output.

@@ -30,7 +30,8 @@ from scopegate.gateway.calls.hosts import is_public, name_of
 from scopegate.gateway.calls.registry import Call, Registry
 from scopegate.gateway.calls.scheduling import Workers
 from scopegate.gateway.transport.http import SECURITY, HttpRequest, HttpResponse
-from scopegate.gateway.web import description
+from scopegate.gateway.web import description, metrics_page
+from scopegate.gateway.web.metrics_page import MetricsPage
 from scopegate.gateway.web.oauth import TokenEndpoint
 
 _TYPES = {
@@ -63,6 +64,8 @@ MAX_HOSTS = 8
 
 READY = "/readyz"
 """Where a load balancer asks whether this gateway can serve clients."""
+ALIVE = "/healthz"
+"""Where a supervisor asks whether this process still answers, whatever else is wrong."""
 _SCHEMA = re.compile(r"/schemas/v3/([A-Za-z0-9_-]{1,50})/(send|receive)\.json")
 
 
@@ -80,7 +83,8 @@ class Site:
         limiter: RequestLimiter,
         keeps_to_tls: bool = False,
         has_exchange: bool = True,
-        fault: Callable[[], Exception | None] = lambda: None,
+        fault: Callable[[], str | None] = lambda: None,
+        metrics: MetricsPage | None = None,
     ) -> None:
         """`fault` returns why clients should be sent to another gateway at present, if they should.
 
@@ -98,6 +102,7 @@ class Site:
         self._workers = workers
         self._limiter = limiter
         self._fault = fault
+        self._metrics = metrics
         self._document: dict[str, Any] | None = None
         self._described: dict[str, _Encodings] = {}
 
@@ -111,6 +116,8 @@ class Site:
     def _answer(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
         if request.path == READY:  # not counted: balancers ask every second
             return self._ready()
+        if request.path == ALIVE:
+            return _plain(200, "alive")
         for_pages = request.headers.get("sec-fetch-site") in _FOR_PAGES
         broken = self._limiter.count(request.address, for_pages=for_pages)
         if broken is not None:
@@ -119,6 +126,8 @@ class Site:
             return self._token_endpoint(request)
         if request.method not in ("GET", "HEAD"):
             return _refused(405, "Use GET or HEAD.", allow="GET, HEAD")
+        if request.path == metrics_page.PATH and self._metrics is not None:
+            return self._metrics(request)
         if request.path == "/asyncapi.json":
             described = self._described.get(request.host)
             return self._describe(request) if described is None else described.fitting(request)
@@ -128,10 +137,7 @@ class Site:
     def _ready(self) -> HttpResponse:
         """Return 200 if clients can be served, and 503 with the reason if not."""
         fault = self._fault()
-        headers = {**SECURITY, "cache-control": "no-store"}
-        if fault is None:
-            return HttpResponse(200, b"ready\n", headers=headers)
-        return HttpResponse(503, f"{fault}\n".encode(), headers=headers)
+        return _plain(200, "ready") if fault is None else _plain(503, fault)
 
     async def _describe(self, request: HttpRequest) -> HttpResponse:
         client, host = block_of(request.address), request.host
@@ -242,6 +248,11 @@ async def _with_hsts_later(answer: Coroutine[Any, Any, HttpResponse]) -> HttpRes
 
 def _refused(status: int, sentence: str, **headers: str) -> HttpResponse:
     return HttpResponse(status, f"{sentence}\n".encode(), headers={**SECURITY, **headers})
+
+
+def _plain(status: int, sentence: str) -> HttpResponse:
+    headers = {**SECURITY, "cache-control": "no-store"}
+    return HttpResponse(status, f"{sentence}\n".encode(), headers=headers)
 
 
 def _too_many(limit: str) -> HttpResponse:

@@ -62,6 +62,7 @@ def serve(target: str | None, **options: Any) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         gateway, settings = chosen(target, options)
+        logs.set_up(settings.log_level, settings.log_format)
         if settings.workers > 1:
             sys.exit(_serve_by_workers(settings, gateway))
         _run(_serve(settings, gateway))

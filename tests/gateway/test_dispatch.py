@@ -16,6 +16,7 @@ from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.counting import ConcurrencyLimiter, FailureCounter, RateLimiter
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.limits import PROFILES, Profile
 from scopegate.gateway.calls.message import Binary
 from scopegate.gateway.calls.registry import Call, Stream
@@ -404,6 +405,7 @@ def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[An
         refused=lambda *_: None,
         refusal=lambda _: None,
         unknown_apps=FailureCounter(),
+        handling=Handling(),
     )
     stream = Stream(
         kind="ticks", key="a", label="a", topic="a", first={"ping": "pong"}, msg_type="x", **more

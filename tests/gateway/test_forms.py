@@ -15,6 +15,7 @@ from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.counting import ConcurrencyLimiter, FailureCounter, RateLimiter
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.forms import MAX_FORMS, MAX_KEYS
+from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.limits import PROFILES
 from scopegate.gateway.calls.registry import Registry, call
 from scopegate.gateway.calls.session import Session
@@ -70,6 +71,7 @@ class Asked:
             refused=lambda *_: None,
             refusal=lambda _: None,
             unknown_apps=FailureCounter(),
+            handling=Handling(),
         )
         self._sent: list[bytes] = []
         self._session = Session(self._sent.append)

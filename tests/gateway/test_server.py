@@ -254,7 +254,7 @@ async def test_a_message_takes_few_calls(world: World) -> None:
         client.writer.write(text({"authorize": await world.token()}))
         await client.message()
         (peer,) = running.peers
-        for request, most in (({"ping": 1}, 21), ({"balance": 1}, 25)):
+        for request, most in (({"ping": 1}, 22), ({"balance": 1}, 26)):
             message = text({**request, "req_id": 7})
             for _ in range(2):
                 client.writer.write(message)
