@@ -285,6 +285,34 @@ class ActivityReply(TypedDict):
     """The uses of your tokens by token, call and address, newest first."""
 
 
+class AuditTrail(Request):
+    """List who signed in as you, and who changed your tokens, apps and settings."""
+
+    audit_trail: One
+    limit: Annotated[Int, Field(ge=1, le=500)] = Field(
+        50, description="The maximum number of records."
+    )
+
+
+class AuditRecord(TypedDict):
+    about: str
+    """What it is about, such as the token, the app or the address, in one line."""
+    actor: str
+    """Who did it: `owner` (at the gateway's pages), `token` or `app` with its number, `command
+    line` (the operator of the gateway) or `gateway`."""
+    at: int
+    """The time, in epoch seconds."""
+    event: str
+    """What happened, such as `signed in`, `token created` or `app disconnected`."""
+    number: int
+    """The number of the record; those of other users are in between."""
+
+
+class AuditTrailReply(TypedDict):
+    audit_trail: list[AuditRecord]
+    """What happened to your access, newest first."""
+
+
 class AccountReset(AccountRequest):
     """Reset an account to its opening balance of paper money."""
 

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 from pydantic import BaseModel
 
 from scopegate import demo as demo_user
@@ -23,7 +24,7 @@ from scopegate import logs
 from scopegate.composition import HANDLERS, PROVIDERS, check_for_gateways, composition_of
 from scopegate.connecting import Connect
 from scopegate.demo import Demo
-from scopegate.gateway.access import users
+from scopegate.gateway.access import audit, users
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.mail import Mailer, mailer
@@ -38,7 +39,7 @@ from scopegate.gateway.calls.counting import (
     RequestLimiter,
 )
 from scopegate.gateway.calls.dispatch import Dispatcher
-from scopegate.gateway.calls.handling import Handling
+from scopegate.gateway.calls.handling import Handling, Observer
 from scopegate.gateway.calls.limits import LimitsInForce, Profile
 from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.calls.scheduling import Scheduler, Workers
@@ -62,12 +63,17 @@ from scopegate.store.errors import StoreUnavailableError
 from scopegate.store.opening import store_at
 from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot
+from scopegate.tracing import tracing
 
 if TYPE_CHECKING:
     from scopegate.worker import Worker
 
 T = TypeVar("T")
 
+log = structlog.get_logger("scopegate.audit")
+
+AUDIT_EVERY = 3600.0
+"""Seconds between two lines of the log about the audit trail."""
 METRICS = "metrics"
 """The question to another worker process for its number and its metrics."""
 
@@ -140,6 +146,7 @@ async def compose(
     if mail is not None:
         given[Mailer] = mail
     begun_at = time.time()
+    level = logs.level_of(settings.log_level)
     async with AsyncExitStack() as stack:
         store = await _opened(settings, composition.plugins, worker, stack)
         siblings = store.siblings if worker is None else worker.siblings
@@ -211,6 +218,8 @@ async def compose(
         keeping = [supervise("access", access.run)]
         keeping.append(supervise("retention", partial(_purge, retention, siblings)))
         keeping.append(supervise("loop lag", lag.run))
+        if level <= logging.INFO:
+            keeping.append(supervise("audit", partial(_log_audit, store, siblings)))
         if not siblings.alone:
             held.share(siblings)
             limiter.share(siblings)
@@ -231,11 +240,13 @@ async def compose(
         if demo is not None and settings.demo_at_pages:
             services[Pages].show_demo(demo.accounts[0].loginid, demo.token)
         scheduler = Scheduler()
-        level = logs.level_of(settings.log_level)
         call_log = None
         if level <= logging.INFO:
             call_log = CallLog(services[Scopes], every=level <= logging.DEBUG)
-        handling = Handling(() if call_log is None else (call_log,))
+        observers: list[Observer] = [] if call_log is None else [call_log]
+        if settings.traces_to is not None:
+            observers.append(stack.enter_context(tracing(settings.traces_to)))
+        handling = Handling(observers)
         dispatcher = Dispatcher(
             registry,
             bus,
@@ -353,6 +364,18 @@ async def _purge(retention: Retention, siblings: Siblings) -> None:
         await asyncio.sleep(EVERY)
         if siblings.is_first:
             await retention.purge()
+
+
+async def _log_audit(store: Store, siblings: Siblings) -> None:
+    """Log the head of the audit trail at the start and every hour.
+
+    Only a copy outside of the database shows that somebody has written a new trail.
+    """
+    while True:
+        if siblings.is_first:
+            number, digest = await store.read(audit.head)
+            log.info("the audit trail", records=number, digest=digest)
+        await asyncio.sleep(AUDIT_EVERY)
 
 
 async def _publish_counts(limiter: RateLimiter, requests: RequestLimiter) -> None:

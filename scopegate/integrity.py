@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from scopegate.exchange import reconciliation
+from scopegate.gateway.access import audit
 from scopegate.gateway.access.link_checks import link_faults
 from scopegate.store import integrity
 from scopegate.store.errors import DatabaseError
@@ -42,6 +43,7 @@ CHECKS: Final = (
     NamedCheck("contracts", reconciliation.contract_faults),
     NamedCheck("payments", reconciliation.payment_faults),
     NamedCheck("authorizations", link_faults),
+    NamedCheck("audit", audit.faults),
 )
 """The checks of every database. To add one, add it here."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from scopegate.gateway.access import tokens
+from scopegate.gateway.access import audit, tokens
 from scopegate.gateway.access.tokens import MAX_USES
 from scopegate.gateway.access.users import MAX_SIGN_INS
 from scopegate.runtime.clock import Clock
@@ -39,6 +39,8 @@ ENDED_TOKENS: Final = 1_000
 ENDED_LINKS: Final = 1_000
 DELETED_APPS: Final = 100
 SIGN_IN_DAYS: Final = 365
+AUDIT_DAYS: Final = 400
+MAX_RECORDS: Final = 1_000_000
 
 Key = Sequence[Any] | Row
 
@@ -248,8 +250,32 @@ def _delete_change(transaction: Transaction, key: Key) -> None:
     transaction.execute("DELETE FROM changes WHERE id = ?", *key)
 
 
+def _old_records(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return audit.oldest(reader, now.real - AUDIT_DAYS * DAY, MAX_RECORDS, BATCH)
+
+
+def _forget_record(transaction: Transaction, key: Key) -> None:
+    audit.forget(transaction, *key)
+
+
+def _ended_days(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return audit.ended_days(reader, now.real, BATCH)
+
+
 # Tokens refer to authorizations, and these to apps: rows are deleted in this order.
 RULES: Final = (
+    Rule(
+        "Authorizations of a token, counted by address",
+        "until their day is over (UTC): then the audit trail has the count",
+        _ended_days,
+        audit.record_authorizations,
+    ),
+    Rule(
+        "Records of the audit trail",
+        f"{AUDIT_DAYS} days; the latest {MAX_RECORDS:,}",
+        _old_records,
+        _forget_record,
+    ),
     Rule(
         "Uses of a token, one row per call and address",
         f"the latest {MAX_USES} of a token; {ENDED_DAYS} days after the last such use",

@@ -221,6 +221,13 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="Form of the log: text for people, or one JSON object a line."
     )
+    traces_to: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="URL of an OpenTelemetry collector (OTLP over HTTP), such as"
+        " http://127.0.0.1:4318/v1/traces, which gets a span for each call. Needs the extra"
+        " scopegate[tracing].",
+    )
     metrics_token: SecretStr | None = Field(
         None,
         min_length=16,

@@ -236,11 +236,13 @@ class Snapshot:
 class Transaction(Snapshot):
     """The argument of a job: runs SQL within one transaction."""
 
-    __slots__ = ("changes",)
+    __slots__ = ("actor", "changes")
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.changes: list[Announcement] = []
+        self.actor = ""
+        """Who acts, for the audit trail; empty if the gateway itself does."""
 
     def execute(self, sql: str, *parameters: Any) -> Cursor:
         """Run one statement."""

@@ -17,7 +17,8 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access import audit, tokens, users
+from scopegate.gateway.access.audit import Event
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.store.errors import StoreError
 from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
@@ -199,7 +200,20 @@ def register(
     if app_id is not None:
         transaction.note_explicit_ids("apps")
     app = App(id=row_id, user_id=user_id, registered_by=registered_by, **values)
+    _record(transaction, Event.APP_REGISTERED, app)
     return _store(transaction, app)
+
+
+def _record(transaction: Transaction, event: Event, app: App) -> None:
+    audit.record(
+        transaction,
+        event,
+        app.user_id,
+        app=app.id,
+        name=app.name,
+        scopes=sorted(app.scopes),
+        redirect_uri=app.redirect_uri,
+    )
 
 
 def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by: str = "") -> App:
@@ -211,6 +225,7 @@ def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by:
     others = [other for other in of_user(transaction, app.user_id) if other.id != app.id]
     _refuse_name(others, values["name"], "AppUpdate")
     changed = _store(transaction, replace(app, **values))
+    _record(transaction, Event.APP_CHANGED, changed)
     for row in transaction.all(f"{_LINKS} AND links.app_id = ?", app.id):
         link = _link(row)
         if not link.suspended and changes(link):
@@ -230,6 +245,13 @@ def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> A
         app.id,
     )
     transaction.announce(AppChanged(changed))
+    audit.record(
+        transaction,
+        Event.APP_CHANGED,
+        app.user_id,
+        app=app.id,
+        allowed_origins=changed.allowed_origins,
+    )
     return changed
 
 
@@ -244,6 +266,7 @@ def _refuse_id(reader: Snapshot, app_id: int) -> None:
 
 def set_flow(transaction: Transaction, app: App, flow: str) -> App:
     """Change an app's flow to `tokens`, `code` or `both`."""
+    audit.record(transaction, Event.APP_CHANGED, app.user_id, app=app.id, flow=flow)
     return _store(transaction, replace(app, flow=flow))
 
 
@@ -266,6 +289,7 @@ def _store(transaction: Transaction, app: App) -> App:
 def delete(transaction: Transaction, app: App, *, by: str = "") -> None:
     """Delete the app and end its authorizations."""
     transaction.execute("UPDATE apps SET deleted_at = ? WHERE id = ?", time.time(), app.id)
+    audit.record(transaction, Event.APP_DELETED, app.user_id, app=app.id, name=app.name)
     _end_links(transaction, app.id, by=by)
     transaction.announce(AppChanged(app, deleted=True))
 
@@ -345,6 +369,9 @@ def link(
         before = tokens.scopes_from_text(row["scopes"])
         before = before if declared is None else before & declared
         if (before, row["loginids"]) == (given, loginids_text):
+            audit.record(
+                transaction, Event.APP_CONNECTED, user_id, app=app.id, authorization=row["id"]
+            )
             return _renew_authorization(transaction, row["id"], app)
         end_link(transaction, row["id"])
     link_id = transaction.insert(
@@ -354,6 +381,16 @@ def link(
         tokens.scopes_to_text(given),
         loginids_text,
         time.time(),
+    )
+    audit.record(
+        transaction,
+        Event.APP_CONNECTED,
+        user_id,
+        app=app.id,
+        name=app.name,
+        authorization=link_id,
+        scopes=sorted(given),
+        loginids=sorted(loginids),
     )
     return _renew_authorization(transaction, link_id, app)
 
@@ -446,4 +483,12 @@ def _end_links(transaction: Transaction, app_id: int, *, by: str = "") -> None:
 def end_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
     """End one authorization and all its tokens. `by` is the id of the session that asked for it."""
     transaction.execute("UPDATE links SET ended_at = ? WHERE id = ?", time.time(), link_id)
+    row = transaction.single("SELECT app_id, user_id FROM links WHERE id = ?", link_id)
+    audit.record(
+        transaction,
+        Event.APP_DISCONNECTED,
+        row["user_id"],
+        app=row["app_id"],
+        authorization=link_id,
+    )
     tokens.end_all_of_link(transaction, link_id, by=by)

@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from scopegate.gateway.access import apps, tokens, users
+from scopegate.gateway.access import apps, audit, tokens, users
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App, AppChanged, LinkExtended
+from scopegate.gateway.access.audit import Event
 from scopegate.gateway.access.tokens import Token, TokensEnded, TokensSuspended
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.counting import Claim, ConcurrencyLimiter, FailureCounter, Holder
@@ -298,25 +299,33 @@ class Access:
 
         return TokenCheck(grant.token_id)
 
-    async def write(self, grant: Grant, job: Job[T]) -> T:
+    async def write(self, grant: Grant, job: Job[T], *, audited: str | None = None) -> T:
         """Run a job that acts under a grant; return its result after COMMIT.
+
+        `audited` is the name of a call that the audit trail records; changes of tokens, apps and
+        users are recorded in any case.
 
         If it has ended tokens or changed apps, other worker processes have applied that then, or
         have not answered in time. Raises `AuthorizationRequired` if the grant has ended by then,
         else like `Store.write`.
         """
         before = self._endings, self._app_changes
-        result = await self._written(grant, job)
+        result = await self._written(grant, job, audited)
         if before != (self._endings, self._app_changes):
             await self._siblings.ask("catch up", None)
         return result
 
-    async def _written(self, grant: Grant, job: Job[T]) -> T:
+    async def _written(self, grant: Grant, job: Job[T], audited: str | None = None) -> T:
         still_holds = self.guard(grant)
 
         def guarded(transaction: Transaction) -> T:
             still_holds(transaction)
-            return job(transaction)
+            transaction.actor = audit.actor_of(grant)
+            result = job(transaction)
+            if audited is not None:
+                about = {"call": audited, "loginid": grant.loginid}
+                audit.record(transaction, Event.CALLED, grant.user_id, **about)
+            return result
 
         return await self._store.write(guarded)
 
@@ -482,8 +491,18 @@ class Access:
             for key in uses.keys() | refused.keys():
                 made = tokens.Uses(uses.get(key, 0), *refused.get(key, (0, "")))
                 tokens.record_use(transaction, *key, made, at)
+                token_id, address, call = key
+                if call == "authorize" and made.admitted:
+                    audit.count_authorizations(transaction, token_id, address, made.admitted)
             for sign_in in sign_ins:
                 users.record_sign_in(transaction, sign_in)
+                if not sign_in.succeeded:
+                    audit.record(
+                        transaction,
+                        Event.SIGN_IN_FAILED,
+                        sign_in.user_id,
+                        address=sign_in.address,
+                    )
             for user_id in {sign_in.user_id for sign_in in sign_ins}:
                 users.forget_sign_ins(transaction, user_id)
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
+from scopegate.gateway.access import audit
+from scopegate.gateway.access.audit import Event
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
@@ -228,7 +230,7 @@ def create(transaction: Transaction, new: NewToken) -> str:
         if new.name in names:
             raise ApiError("APITokenError", "There is already a token with this name.")
     text = _new_text(transaction, loginid, new.kind)
-    transaction.execute(
+    token_id = transaction.insert(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
         " sign_in_id, parent_id, expires_at, created_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -245,7 +247,25 @@ def create(transaction: Transaction, new: NewToken) -> str:
         new.expires_at,
         time.time(),
     )
+    if new.sign_in_id is None:  # else the sign-in is recorded
+        audit.record(
+            transaction,
+            Event.TOKEN_CREATED,
+            _user_of(transaction, loginid),
+            token=token_id,
+            masked=token_form.masked(text),
+            loginid=loginid,
+            name=new.name,
+            scopes=sorted(new.scopes),
+            **({} if link_id is None else {"authorization": link_id}),
+        )
     return text
+
+
+def _user_of(reader: Snapshot, loginid: str) -> int:
+    row = reader.single("SELECT user_id FROM accounts WHERE loginid = ?", loginid)
+    user_id: int = row["user_id"]
+    return user_id
 
 
 def issue(
@@ -350,7 +370,22 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
             ended.append(token_id)
     if ended:
         transaction.announce(TokensEnded(ended, by))
+        _record(transaction, Event.TOKENS_ENDED, ended)
     return ended
+
+
+def _record(transaction: Transaction, event: Event, ids: Iterable[int]) -> None:
+    """Record what happened to these tokens, for each of their users."""
+    by_user: dict[int, dict[int, str]] = {}
+    for token_id in ids:
+        row = transaction.single(
+            "SELECT masked, user_id FROM tokens"
+            " JOIN accounts ON accounts.loginid = tokens.loginid WHERE id = ?",
+            token_id,
+        )
+        by_user.setdefault(row["user_id"], {})[token_id] = row["masked"]
+    for user_id, masked in by_user.items():
+        audit.record(transaction, event, user_id, tokens=list(masked), masked=list(masked.values()))
 
 
 def _with_descendants(reader: Snapshot, ids: Iterable[int]) -> list[int]:
@@ -401,6 +436,7 @@ def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "")
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     if rows:
         transaction.announce(TokensSuspended(_ids(rows), by))
+        _record(transaction, Event.TOKENS_SUSPENDED, _ids(rows))
 
 
 def end_sign_in(transaction: Transaction, token_id: int, *, by: str = "") -> None:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import orjson
 
-from scopegate.gateway.access import tokens
+from scopegate.gateway.access import audit, tokens
+from scopegate.gateway.access.audit import Event
 from scopegate.gateway.calls.counting import block_of
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.store.errors import StoreError
@@ -56,7 +57,7 @@ def create(
     email = normal(email)
     if _find(transaction, email) is not None:
         raise StoreError(f"user {email} already exists")
-    return transaction.insert(
+    user_id = transaction.insert(
         "INSERT INTO users (email, password_hash, country, is_demo, created_at)"
         " VALUES (?, ?, ?, ?, ?)",
         email,
@@ -65,6 +66,8 @@ def create(
         int(is_demo),
         time.time(),
     )
+    audit.record(transaction, Event.USER_CREATED, user_id, email=email)
+    return user_id
 
 
 def normal(email: str) -> str:
@@ -152,6 +155,7 @@ def set_password(transaction: Transaction, email: str, password_hash: str) -> No
     transaction.execute(
         "UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user["id"]
     )
+    audit.record(transaction, Event.PASSWORD_SET, user["id"])
     tokens.end_sign_ins_of_user(transaction, user["id"])
 
 
@@ -163,6 +167,7 @@ def disable(transaction: Transaction, email: str) -> int:
         time.time(),
         user["id"],
     )
+    audit.record(transaction, Event.USER_DISABLED, user["id"])
     return len(tokens.end_all_of_user(transaction, user["id"]))
 
 

@@ -63,7 +63,7 @@ class Assessment:
                 refuse_changes(grant, before.get(part, {}), given)
             return users.answer(transaction, grant.user_id, answers)
 
-        stored = await self._access.write(grant, job)
+        stored = await self._access.write(grant, job, audited="set_financial_assessment")
         return {"set_financial_assessment": _scores(stored)}
 
 

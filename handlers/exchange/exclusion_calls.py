@@ -80,6 +80,7 @@ class SelfExclusion:
         await self._access.write(
             grant,
             lambda transaction: exclusion.tighten(transaction, grant.loginid, wanted, at=at),
+            audited="set_self_exclusion",
         )
         return {"set_self_exclusion": 1}
 

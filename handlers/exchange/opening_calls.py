@@ -114,7 +114,8 @@ class Opening:
             email = users.by_id(transaction, grant.user_id)["email"]
             return _demo_body(opened, email, token)
 
-        return {"new_account_virtual": await self._access.write(grant, job)}
+        body = await self._access.write(grant, job, audited="new_account_virtual")
+        return {"new_account_virtual": body}
 
     async def _new_user(self, request: NewAccountVirtual, session: Session) -> NewDemoAccount:
         code, password, residence = (
@@ -192,7 +193,7 @@ class Opening:
             store_settings(transaction, grant, settings)
             return opened, token
 
-        opened, token = await self._access.write(grant, job)
+        opened, token = await self._access.write(grant, job, audited="new_account_real")
         company = company_of(is_virtual=False)
         reply: NewAccountRealReply = {
             "new_account_real": {
@@ -241,13 +242,14 @@ class Opening:
             return ledger.settle_currency(transaction, grant.loginid, currency, at=at)
 
         try:
-            return {"set_account_currency": int(await self._access.write(grant, job))}
+            settled = await self._access.write(grant, job, audited="set_account_currency")
         except CurrencySettledError as problem:
             raise ApiError(
                 "SetAccountCurrencyError",
                 f"Account {grant.loginid} already has transactions in {problem}. Open another"
                 f" account in {currency} with new_account_real.",
             ) from None
+        return {"set_account_currency": int(settled)}
 
 
 def _duplicate() -> ApiError:

@@ -83,7 +83,7 @@ class PaymentAgents:
             country = users.residence(transaction, grant.user_id)
             agents.approve(transaction, grant.loginid, country, application)
 
-        await self._access.write(grant, job)
+        await self._access.write(grant, job, audited="paymentagent_create")
         return {"paymentagent_create": 1}
 
     @call("paymentagent_details", needs=ADMIN, app_tokens=True, error_codes=())

@@ -137,7 +137,7 @@ class Profile:
             if settings.get(ALLOWS_COPIERS) == 0:
                 copying.end_all_of_user(transaction, grant.user_id, at=at)
 
-        await self._access.write(grant, job)
+        await self._access.write(grant, job, audited="set_settings")
         return {"set_settings": 1}
 
     @call("tnc_approval", needs=ADMIN, app_tokens=True, error_codes=())
@@ -146,7 +146,9 @@ class Profile:
         grant = session.grant
         accepted = {TERMS: TERMS_VERSION}
         await self._access.write(
-            grant, lambda transaction: users.change_settings(transaction, grant.user_id, accepted)
+            grant,
+            lambda transaction: users.change_settings(transaction, grant.user_id, accepted),
+            audited="tnc_approval",
         )
         return {"tnc_approval": 1}
 

@@ -1,6 +1,6 @@
 """The owner's review of apps, tokens and activity, and the revocation of apps."""
 
-from scopegate.gateway.access import apps, oversight
+from scopegate.gateway.access import apps, audit, oversight
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.oversight import ManagedToken
@@ -10,6 +10,8 @@ from scopegate.gateway.calls.session import Session
 from scopegate.schemas.owner_messages import (
     Activity,
     ActivityReply,
+    AuditTrail,
+    AuditTrailReply,
     ConnectedApps,
     ConnectedAppsReply,
     ParentToken,
@@ -153,6 +155,31 @@ class Oversight:
                     "token": use["masked"],
                 }
                 for use in uses
+            ]
+        }
+
+    @call("audit_trail", needs=OWNER, error_codes=())
+    async def audit_trail(self, request: AuditTrail, session: Session) -> AuditTrailReply:
+        """List who signed in as the user, and who changed tokens, apps and settings.
+
+        How often tokens were authorized is counted by address and day, and listed once the day is
+        over (UTC). Nobody can change the records without breaking their chain of digests, which the
+        operator of the gateway can check.
+        """
+        user_id = session.grant.user_id
+        found = await self._store.read(
+            lambda reader: audit.records(reader, user_id=user_id, limit=request.limit)
+        )
+        return {
+            "audit_trail": [
+                {
+                    "about": audit.described(record),
+                    "actor": record.actor,
+                    "at": int(record.at),
+                    "event": record.event,
+                    "number": record.number,
+                }
+                for record in found
             ]
         }
 

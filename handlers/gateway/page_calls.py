@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 
-from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access import audit, tokens, users
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.passwords import Passwords
@@ -153,6 +153,9 @@ class Pages:
                     succeeded=True,
                 ),
             )
+
+            transaction.actor = audit.OWNER
+            audit.record(transaction, audit.Event.SIGNED_IN, user["id"], address=session.address)
 
             def create(loginid: str) -> str:
                 new = tokens.NewToken(

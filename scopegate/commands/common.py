@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from scopegate import market_start, offered
+from scopegate.gateway.access import audit
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.settings import SettingsError, load
@@ -118,8 +119,13 @@ def stored_at(text: str, parameter: str = "--store") -> Location:
 
 def run_job(db: Location | None, job: Callable[[Transaction], T]) -> T:
     """Run a job on the database of the option or the settings; exit with its error, if any."""
+
+    def audited(transaction: Transaction) -> T:
+        transaction.actor = audit.COMMAND
+        return job(transaction)
+
     try:
-        return run_once(db or load().location, job, market_start.check_feed)
+        return run_once(db or load().location, audited, market_start.check_feed)
     except (StoreError, SettingsError, ApiError) as problem:
         fail(problem)
 

@@ -51,6 +51,9 @@ def test_an_app_is_watched_and_cut_off(page: Page, gateway: Served) -> None:
                 assert ended["error"]["code"] == "InvalidToken"
         expect(page.get_by_role("heading", name="No connected apps")).to_be_visible()
         expect(row).to_contain_text("access ended")
+        changes = page.get_by_role("table", name="Sign-ins and changes").get_by_role("row")
+        expect(changes.filter(has_text="app disconnected")).to_contain_text("You")
+        expect(changes.filter(has_text="signed in")).to_contain_text("address: 127.0.0.1")
         found = {refusal_of(gateway, token, app_id=app_id) for token in tokens}
         assert found == {"InvalidToken"}
 

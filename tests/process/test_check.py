@@ -194,7 +194,11 @@ DAMAGE = {
     ),
     "a contract was bought for another price": (
         "UPDATE contracts SET price = price + 1 WHERE id = 2",
-        {"contracts": ["contract 2 (won) has no buy entry of its amount: it refers to entry"]},
+        {"contracts": ["has no buy entry of its amount: it refers to entry"]},
+    ),
+    "a record of the audit trail is gone": (
+        "DELETE FROM audit WHERE id = 1",
+        {"audit": ["record 1 of the audit trail is missing"]},
     ),
     "a payment is gone": (
         "DELETE FROM payments",

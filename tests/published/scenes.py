@@ -593,6 +593,7 @@ SCENES: Mapping[str, Scene] = {
     "app_register": a_new_app,
     "app_update": an_app_to_describe_anew,
     "asset_index": as_it_is(asset_index=1),
+    "audit_trail": as_it_is(audit_trail=1, limit=10),
     "authorize": authorize,
     "balance": as_it_is(balance=1),
     "buy": a_proposal,

@@ -15,7 +15,7 @@ from tests.published.scenes import OWN, SCENES, signed_in
 
 pytestmark = pytest.mark.sqlite
 
-_BOOKKEEPING = re.compile(r"\b(token_uses|sign_ins|last_used_at|commits)\b")
+_BOOKKEEPING = re.compile(r"\b(token_uses|daily_authorizations|sign_ins|last_used_at|commits)\b")
 """Writes of token uses and the count of commits, which belong to no call in particular."""
 
 

@@ -67,6 +67,9 @@ ROWS = (
     " commission_deposit, commission_withdrawal, payment_methods, phone_numbers, urls, approved_at)"
     " VALUES ('CR900001', 'id', 'n', 'e', '', '', '1', '1', '[]', '[]', '[]', 17)",
     "INSERT INTO withdrawal_reasons (loginid, message, at) VALUES ('CR900001', 'm', 18)",
+    "INSERT INTO audit (id, at, event, user_id, actor, about, digest)"
+    " VALUES (1, 1795928293.123456, 'signed in', 7, 'owner', '{{}}', '01ff')",
+    "INSERT INTO daily_authorizations (day, token_id, address, times) VALUES (20000, 4, '::1', 3)",
     "INSERT INTO changes (id, kind, data) VALUES (40, 'x', '{{}}')",
     "INSERT INTO plugin_migrations (plugin, version) VALUES ('none', 0)",
 )

@@ -1,4 +1,4 @@
-// Connected apps: permissions, live connections, revocation and activity.
+// Connected apps: permissions, live connections, revocation, activity, and who changed what.
 //
 // Rules:
 // - Everything is reloaded every few seconds; unchanged elements are kept, so nothing flickers.
@@ -238,6 +238,25 @@ function nothingDone(isFiltered) {
       );
 }
 
+// Sign-ins and changes.
+
+const CHANGES = [{ title: "When" }, { title: "What" }, { title: "By" }, { title: "Details" }];
+const ACTORS = { owner: "You", "command line": "The operator", gateway: "This gateway" };
+
+function changeRow({ about, actor, at, event }) {
+  const cells = [moment(at), event, ACTORS[actor] ?? actor, about];
+  return { element: tableRow(CHANGES, cells), update: () => {} };
+}
+
+function changesView() {
+  const whole = table("Sign-ins and changes", CHANGES, []);
+  const show = livingList(whole.querySelector("tbody"), ({ number }) => number, changeRow);
+  fill(byId("changes"), whole);
+  return async () => {
+    show((await api.ask({ audit_trail: 1, limit: AT_FIRST })).audit_trail);
+  };
+}
+
 begin(async (info) => {
   const place = byId("apps");
   fill(place, skeleton(4));
@@ -251,15 +270,17 @@ begin(async (info) => {
   const list = h("ul", { class: "cards wide" });
   const show = livingList(list, ({ app_id: appId }) => appId, (app) => card(app, info));
   const showActivity = activityView();
+  const showChanges = changesView();
   refresh = keepFresh(async () => {
     const asked = api.ask({ connected_apps: 1 });
-    const activity = showActivity();
-    const [{ connected_apps: apps }] = await Promise.all([asked, activity]);
+    const others = [showActivity(), showChanges()];
+    const [{ connected_apps: apps }] = await Promise.all([asked, ...others]);
     show(apps);
     const wanted = apps.length === 0 ? none : list;
     if (!place.contains(wanted)) {
       fill(place, wanted);
     }
     byId("activity-part").hidden = false;
+    byId("changes-part").hidden = false;
   }, byId("problem"));
 });
