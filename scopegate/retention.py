@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from scopegate.gateway.access import audit, tokens
+from scopegate.gateway.access import audit, codes, tokens, verification
 from scopegate.gateway.access.tokens import MAX_USES
 from scopegate.gateway.access.users import MAX_SIGN_INS
 from scopegate.runtime.clock import Clock
@@ -262,7 +262,29 @@ def _ended_days(reader: Snapshot, now: Moments) -> Sequence[Key]:
     return audit.ended_days(reader, now.real, BATCH)
 
 
-# Tokens refer to authorizations, and these to apps: rows are deleted in this order.
+def _old_codes(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        "SELECT digest FROM codes WHERE expires_at < ? LIMIT ?", now.real - codes.KEPT, BATCH
+    )
+
+
+def _delete_code(transaction: Transaction, key: Key) -> None:
+    transaction.execute("DELETE FROM codes WHERE digest = ?", *key)
+
+
+def _old_email_codes(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        "SELECT digest FROM email_codes WHERE sent_at <= ? LIMIT ?",
+        now.real - verification.LIFETIME,
+        BATCH,
+    )
+
+
+def _delete_email_code(transaction: Transaction, key: Key) -> None:
+    transaction.execute("DELETE FROM email_codes WHERE digest = ?", *key)
+
+
+# Codes and tokens refer to authorizations, and these to apps: rows are deleted in this order.
 RULES: Final = (
     Rule(
         "Authorizations of a token, counted by address",
@@ -290,6 +312,12 @@ RULES: Final = (
         _delete_token,
     ),
     Rule(
+        "Authorization codes of apps",
+        "an hour after they have expired",
+        _old_codes,
+        _delete_code,
+    ),
+    Rule(
         "Ended authorizations of apps",
         f"{ENDED_DAYS} days; the latest {ENDED_LINKS:,} of a user; while a token of theirs is kept",
         _LINKS.find,
@@ -315,6 +343,10 @@ RULES: Final = (
         _old_changes,
         _delete_change,
     ),
-    Rule("Codes by e-mail", "an hour; 10,000 e-mails an hour in all"),
-    Rule("Authorization codes of apps", "an hour after they have expired"),
+    Rule(
+        "Codes by e-mail",
+        f"an hour; {verification.MAX_OF_ALL:,} e-mails an hour in all",
+        _old_email_codes,
+        _delete_email_code,
+    ),
 )

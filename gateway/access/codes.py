@@ -22,7 +22,7 @@ from scopegate.store.transactions import Snapshot, Transaction
 LIFETIME = 60.0
 TOKENS_LAST = 60 * 86_400
 """Seconds for which tokens that were issued for a code are valid."""
-_KEPT = 3600.0
+KEPT = 3600.0
 """Seconds for which an expired code is kept, to detect a second use of it."""
 
 
@@ -31,7 +31,7 @@ def create(
 ) -> str:
     """Create a code for an authorization; `given` if the request named the redirect URI."""
     now = time.time()
-    transaction.execute("DELETE FROM codes WHERE expires_at < ?", now - _KEPT)
+    transaction.execute("DELETE FROM codes WHERE expires_at < ?", now - KEPT)
     text = token_form.new_owner_token()
     transaction.execute(
         "INSERT INTO codes (digest, link_id, redirect_uri, redirect_uri_given, challenge,"
@@ -56,7 +56,7 @@ class Exchanged:
 
 
 def is_known(reader: Snapshot, text: str) -> bool:
-    """Whether this code is stored; it may have expired in the last `_KEPT` seconds."""
+    """Whether this code is stored; it may have expired in the last `KEPT` seconds."""
     digest = token_form.digest(text)
     return reader.one("SELECT 1 FROM codes WHERE digest = ?", digest) is not None
 
