@@ -37,7 +37,7 @@ from scopegate.handlers.exchange.account_calls import Accounts
 from scopegate.handlers.exchange.api_errors import as_error
 from scopegate.handlers.exchange.assessment_calls import Assessment
 from scopegate.handlers.exchange.calendar_calls import Calendars
-from scopegate.handlers.exchange.candle_work import CandleWork
+from scopegate.handlers.exchange.candle_work import MAX_RANGES, MAX_RANGES_OF_ALL, CandleWork
 from scopegate.handlers.exchange.contract_streams import ContractStreams
 from scopegate.handlers.exchange.copying_calls import CopyTrading
 from scopegate.handlers.exchange.exchange_rate_calls import ExchangeRates
@@ -297,6 +297,8 @@ LIMITS: Final = (
     Limit("letters_of_client", verification.MAX_PER_REQUESTER, "e-mails an hour", Per.CLIENT),
     Limit("letters_of_all", verification.MAX_OF_ALL, "e-mails an hour", Per.GATEWAY),
     Limit("history_results", market_calls.MAX_RESULTS, "ticks or candles", Per.MESSAGE),
+    Limit("candles_waiting_per_client", MAX_RANGES, "ranges of candles", Per.CLIENT),
+    Limit("candles_waiting", MAX_RANGES_OF_ALL, "ranges of candles", Per.GATEWAY),
     Limit("open_positions", rules.MAX_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
     Limit("accounts", ledger.MAX_PER_USER, "accounts", Per.USER),
     Limit("accounts_by_apps", ledger.MAX_BY_APPS, "accounts opened by apps", Per.USER),

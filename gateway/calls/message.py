@@ -56,8 +56,8 @@ def check_utf8(text: bytes) -> None:
         raise Disconnect(1007, "a text message must be UTF-8") from None
 
 
-def _bad_request() -> ApiError:
-    return ApiError("BadRequest", "The application sent an invalid request.")
+def _bad_request(details: dict[str, Any] | None = None) -> ApiError:
+    return ApiError("BadRequest", "The application sent an invalid request.", details)
 
 
 class Values(Enum):
@@ -112,7 +112,7 @@ def inspect_values(values: Iterable[Any], depth: int) -> tuple[bool, bool]:
     Raises `BadRequest` if they are nested too deeply (`MAX_DEPTH`) to be echoed.
     """
     if depth > MAX_DEPTH:
-        raise _bad_request()
+        raise _bad_request({"limit": f"{MAX_DEPTH} levels of nesting"})
     sane = True
     secret = False
     for item in values:

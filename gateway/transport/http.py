@@ -24,6 +24,8 @@ from scopegate.gateway.calls.scheduling import Work
 
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
+_HEAD_TOO_LARGE = 431
+_TOO_LARGE = f"The head of a request can have at most {MAX_HEAD} bytes.\n"
 SECURITY = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
     " img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
@@ -148,7 +150,9 @@ class HttpConversation:
         try:
             done = self._proceed(until)
         except h11.RemoteProtocolError as wrong:
-            self._refuse(wrong.error_status_hint, "This is not a valid HTTP request.\n")
+            too_large = wrong.error_status_hint == _HEAD_TOO_LARGE
+            why = _TOO_LARGE if too_large else "This is not a valid HTTP request.\n"
+            self._refuse(wrong.error_status_hint, why)
             return False
         if done != self._reading and not self._over:
             self._reading = done
@@ -179,6 +183,11 @@ class HttpConversation:
                     self._send(h11.InformationalResponse(status_code=100, headers=[]))
                 return True
             if isinstance(event, h11.Request):
+                # The parser bounds only a head that arrives in several pieces.
+                size = sum(len(name) + len(value) for name, value in event.headers)
+                if size + len(event.target) > MAX_HEAD:
+                    self._refuse(_HEAD_TOO_LARGE, _TOO_LARGE)
+                    return True
                 self._request, self._body, self._size = event, [], 0
                 if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
                     raise h11.RemoteProtocolError("two lengths")

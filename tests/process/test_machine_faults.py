@@ -601,6 +601,25 @@ async def test_of_a_thousand_in_flight_all_that_were_bought_are_answered(served:
     assert set(refused) == {"OpenPositionLimitExceeded"}
 
 
+async def test_a_stop_takes_no_new_connection_and_still_answers(served: Served) -> None:
+    async with trading(served) as client, served.connected() as there:
+        with contextlib.closing(sqlite3.connect(served.db, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # what was received cannot be finished yet
+            send(client, buying())
+            await there.ask({"ping": 1})  # what was sent before is received by now
+            served.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(30):
+                with pytest.raises(ConnectionRefusedError):
+                    while True:  # the signal may not have been handled yet
+                        async with served.connected():
+                            pass
+            connection.execute("ROLLBACK")
+        assert (await client.next())["buy"]["contract_id"] in booked(served.db)
+        for each in (client, there):
+            assert await each.ended() == (1012, "the gateway is shutting down")
+    assert await asyncio.to_thread(served.stop) == 0
+
+
 async def test_a_second_signal_ends_it_at_once(served: Served) -> None:
     async with trading(served) as client, served.connected() as there:
         with contextlib.closing(sqlite3.connect(served.db, isolation_level=None)) as connection:
