@@ -21,6 +21,7 @@ from typing import Any
 
 import orjson
 import pytest
+from websockets.exceptions import InvalidMessage
 
 from scopegate.store import files
 from scopegate.store.errors import StoreError
@@ -611,13 +612,20 @@ async def test_a_stop_takes_no_new_connection_and_still_answers(served: Served) 
             async with asyncio.timeout(30):
                 with pytest.raises(ConnectionRefusedError):
                     while True:  # the signal may not have been handled yet
-                        async with served.connected():
-                            pass
+                        with contextlib.suppress(InvalidMessage):  # it waited to be accepted
+                            async with served.connected():
+                                pass
             connection.execute("ROLLBACK")
-        assert (await client.next())["buy"]["contract_id"] in booked(served.db)
+        reply = await client.next()
+        if "error" in reply:  # on a slow machine it has waited too long for the other process
+            assert reply["error"]["code"] == "StorageUnavailable"
+            assert booked(served.db) == set()
+        else:
+            assert booked(served.db) == {reply["buy"]["contract_id"]}
         for each in (client, there):
             assert await each.ended() == (1012, "the gateway is shutting down")
-    assert await asyncio.to_thread(served.stop) == 0
+    assert await asyncio.to_thread(served.process.wait, 30) == 0
+    served.stop()
 
 
 async def test_a_second_signal_ends_it_at_once(served: Served) -> None:

@@ -1,4 +1,4 @@
-"""Every table has a bound or is kept for ever, and old rows are deleted while the gateway serves."""
+"""Every table has a bound or is kept for ever, and old rows are deleted while serving."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ BOUNDED = {
 """The beginning of the rule of each table that is purged."""
 OLD = {
     "apps": "name = 'Old'",
-    "changes": f"id <= (SELECT max(id) FROM changes) - {MAX_STORED_CHANGES}",
+    "changes": f"id <= (SELECT max(id) FROM changes) - {MAX_STORED_CHANGES}",  # noqa: S608
     "codes": "1 = 1",
     "contract_orders": "1 = 1",
     "copyings": "1 = 1",
@@ -109,7 +109,8 @@ def _old_rows(transaction: Transaction, user_id: int, loginids: list[str], marke
     )
     execute(
         "INSERT INTO contracts (loginid, contract_type, shortcode, currency, price, payout,"
-        " bought_at, sold_at, sold_for, status) VALUES (?, 'MULTUP', '', 'USD', 1, 1, 0, ?, 1, 'sold')",
+        " bought_at, sold_at, sold_for, status)"
+        " VALUES (?, 'MULTUP', '', 'USD', 1, 1, 0, ?, 1, 'sold')",
         copier,
         market - 91 * DAY,
     )
