@@ -29,13 +29,15 @@ def descriptors(process: int) -> int:
     return len(os.listdir(f"/proc/{process}/fd"))
 
 
-async def come_and_go(attacker: Attacker, served: Served, number: int) -> None:
+async def come_and_go(
+    attacker: Attacker, served: Served, number: int, address: str = "127.0.0.1"
+) -> None:
     """Connect, and leave without a word: in the head, after it, with streams, or amid a frame."""
     if number % 4 == 0:
-        async with attacker.socket("127.0.0.1") as socket:
+        async with attacker.socket(address) as socket:
             socket.writer.write(b"GET /websockets/v3?app_id=1089 HTTP/1.1\r\nHost: 127.0")
             return
-    async with attacker.websocket("127.0.0.1") as client:
+    async with attacker.websocket(address) as client:
         if number % 4 == 1:
             return
         await client.send(encoded(authorize=served.token))
