@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scopegate.app import Running, compose
 from scopegate.composition import declared
 from scopegate.gateway.calls.registry import DeclarationError, Registry
-from scopegate.listening import listen, tls_context
+from scopegate.listening import listen, tls_of
 from scopegate.plugins import Plugin, imported
 from scopegate.settings import Settings, load
 
@@ -91,7 +91,7 @@ class Gateway:
             each: options.pop(each) for each in list(options) if self._is_own(each, options[each])
         }
         settings = self.settings(**options)
-        tls = tls_context(settings)
+        tls = tls_of(settings)
         gateway = self.with_settings(**own)
         async with gateway.composed(settings) as running, listen(running, tls) as port:
             yield Serving(running, port, tls is not None)

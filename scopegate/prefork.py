@@ -49,6 +49,8 @@ MAX_UNSENT = 64 * 1024 * 1024
 """Bytes that may wait until a worker reads them."""
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (*_STOPS, signal.SIGHUP)
+"""What operators send to the parent, and workers ignore."""
 _CHECK_SECONDS = 0.25
 """Seconds between two checks of what may be due, if nothing happens."""
 _PR_SET_PDEATHSIG = 1
@@ -121,16 +123,19 @@ class Parent:
         sockets: Sequence[Sequence[socket.socket]],
         serve: Callable[[Worker], int],
         say: Callable[[str], None],
+        reload: Callable[[], bool],
     ) -> None:
         """`sockets` are the listening sockets of each worker.
 
         `serve` runs in each worker and returns its exit code. `say` is called with what the
-        operator sees.
+        operator sees, `reload` at SIGHUP: the TLS certificate of workers that are yet to start is
+        loaded again. If it returns true, the present ones do the same.
         """
         self._count = len(sockets)
         self._sockets = sockets
         self._serve = serve
         self._say = say
+        self._reload = reload
         self._sharing = Sharing(self._count)
         self._start: Start | None = None
         self._children: dict[int, _Child] = {}
@@ -154,7 +159,7 @@ class Parent:
             each.setblocking(False)
         self._selector.register(signalled, selectors.EVENT_READ)
         signal.set_wakeup_fd(self._woken_by.fileno(), warn_on_full_buffer=False)
-        for number in (*_STOPS, signal.SIGCHLD):
+        for number in (*_SIGNALS, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
         checked_at = time.monotonic()
         while self._children or not self._stopping:
@@ -210,7 +215,7 @@ class Parent:
         theirs.setblocking(False)
         self._started_at[number] = time.monotonic()
         # A signal to the new process must not count as one to this one, whose handlers it has.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:
@@ -219,7 +224,7 @@ class Parent:
             ours.close()
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             theirs.close()
         child = self._children[number] = _Child(number, pid, ours, time.monotonic())
         self._selector.register(ours, selectors.EVENT_READ, child)
@@ -231,10 +236,10 @@ class Parent:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # From a terminal or a service manager they reach every process, but the parent decides
-            # when a worker stops.
-            for stop in _STOPS:
-                signal.signal(stop, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+            # when a worker stops or reloads.
+            for each_signal in _SIGNALS:
+                signal.signal(each_signal, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != self._pid:  # it has ended before that
                 os._exit(ORPHAN_EXIT)
@@ -283,6 +288,9 @@ class Parent:
     def _signalled(self, signals: bytes) -> None:
         if not set(signals).isdisjoint(_STOPS):
             self._stop()
+        if signal.SIGHUP in signals and self._reload():
+            for child in list(self._children.values()):
+                self._send(child, PARENT, b"")
 
     def _stop(self) -> None:
         """End every worker: in order at first, at once when asked a second time."""

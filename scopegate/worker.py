@@ -26,7 +26,11 @@ HEAD = struct.Struct("!IB")
 EVERYONE = 255
 """As the receiver: every other worker."""
 PARENT = 254
-"""As the receiver or the sender: the parent process."""
+"""As the receiver or the sender: the parent process.
+
+An empty message to it shows that a worker is alive; one from it asks to load the TLS certificate
+again.
+"""
 ORPHAN_EXIT = 71
 """The exit code of a worker whose parent process has ended."""
 
@@ -81,10 +85,14 @@ class Worker:
         self._line = line
         self._transport: asyncio.Transport | None = None
 
-    async def connect(self, stop: Callable[[], None]) -> None:
-        """Begin to send and receive. `stop` is called when all workers are to stop."""
+    async def connect(self, stop: Callable[[], None], reload: Callable[[], None]) -> None:
+        """Begin to send and receive.
+
+        `stop` is called when all workers are to stop, `reload` when they are to load the TLS
+        certificate again.
+        """
         transport, _ = await asyncio.get_running_loop().create_connection(
-            lambda: _Line(self.siblings, stop), sock=self._line
+            lambda: _Line(self.siblings, stop, reload), sock=self._line
         )
         self._transport = transport
         self._show_life()
@@ -106,15 +114,20 @@ class Worker:
 class _Line(asyncio.Protocol):
     """Splits what the parent process passes on into messages."""
 
-    def __init__(self, siblings: Siblings, stop: Callable[[], None]) -> None:
+    def __init__(
+        self, siblings: Siblings, stop: Callable[[], None], reload: Callable[[], None]
+    ) -> None:
         self._siblings = siblings
         self._stop = stop
+        self._reload = reload
         self._received = bytearray()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         for sender, message in messages(self._received):
-            if sender == PARENT:
+            if sender == PARENT and not message:
+                self._reload()
+            elif sender == PARENT:
                 state: State = pickle.loads(message)  # noqa: S301 - from our parent
                 self._siblings.set_present(state.present)
                 if state.stopping and not self._siblings.stopping:

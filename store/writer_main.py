@@ -25,7 +25,8 @@ from scopegate.store.writer_process import FRAME, Batch, JobOutcome, Results, fr
 
 def main() -> None:
     """Commit batches until the gateway ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the gateway decides when this ends
+    # They reach every process of a terminal, but the gateway decides when this one ends.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     path, jobs_number, results_number = sys.argv[1:]
     received = socket.socket(fileno=int(jobs_number)).makefile("rb")

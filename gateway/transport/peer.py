@@ -120,7 +120,8 @@ class Listening:
 
     host: str
     port: int
-    tls: ssl.SSLContext | None = None
+    tls: Callable[[], ssl.SSLContext] | None = None
+    """Returns the TLS context for each new connection; `None` for plain connections."""
     compression: bool = False
     trusted_proxies: tuple[Network, ...] = ()
     hosts: Hosts

@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
@@ -204,7 +204,7 @@ class _Handshake(asyncio.Protocol):
 
     is_answered = False
 
-    def __init__(self, server: Server, tls: ssl.SSLContext) -> None:
+    def __init__(self, server: Server, tls: Callable[[], ssl.SSLContext]) -> None:
         self._server = server
         self._tls = tls
         self._task: asyncio.Task[None] | None = None
@@ -224,7 +224,7 @@ class _Handshake(asyncio.Protocol):
             await asyncio.get_running_loop().connect_accepted_socket(
                 partial(Peer, self._server, self),
                 taken,
-                ssl=self._tls,
+                ssl=self._tls(),
                 ssl_handshake_timeout=HEAD_TIMEOUT,
             )
         except OSError:  # not TLS, not in time, or the client is gone

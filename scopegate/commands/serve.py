@@ -11,7 +11,6 @@ import gc
 import os
 import shlex
 import signal
-import ssl
 import sys
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -34,6 +33,7 @@ from scopegate.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from scopegate.app import Running
     from scopegate.framework import Gateway
+    from scopegate.listening import Tls
     from scopegate.worker import Worker
 
 SWITCH_INTERVAL = 0.0005
@@ -57,6 +57,7 @@ def serve(target: str | None, **options: Any) -> None:
     from scopegate.gateway.calls.registry import DeclarationError
 
     gc.disable()  # nothing that a start creates is garbage
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the certificate is not loaded yet
     logs.set_up()
     _allow_many_connections()
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -100,12 +101,12 @@ def _serve_by_workers(settings: Settings, own: "Gateway | None") -> int:
     from scopegate.app import compose  # noqa: F401
     from scopegate.composition import check_for_workers, composition_of
     from scopegate.gateway.calls.registry import DeclarationError
-    from scopegate.listening import tls_context
+    from scopegate.listening import tls_of
     from scopegate.prefork import Parent, listeners
 
     plugins = None if own is None else own.plugins
     check_for_workers(composition_of(plugins, settings.handlers, settings.without, ()).plugins)
-    tls = tls_context(settings)
+    tls = tls_of(settings)
     try:
         lock(path)  # until the last worker has ended
     except OSError as problem:
@@ -119,7 +120,8 @@ def _serve_by_workers(settings: Settings, own: "Gateway | None") -> int:
             return 1
         return 0
 
-    return Parent(listeners(settings.host, settings.port, settings.workers), serve_here, _say).run()
+    opened = listeners(settings.host, settings.port, settings.workers)
+    return Parent(opened, serve_here, _say, lambda: _reload(tls)).run()
 
 
 class _Stop:
@@ -160,9 +162,10 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
         loop.add_signal_handler(number, stop_at_signal)
     # In parallel with the imports: for a large database, each takes a fraction of a second.
     checked = loop.run_in_executor(None, check, settings.location)
-    from scopegate.listening import listen, tls_context
+    from scopegate.listening import listen, tls_of
 
-    tls = tls_context(settings)
+    tls = tls_of(settings)
+    loop.add_signal_handler(signal.SIGHUP, _reload_and_log, tls)
     await checked
     async with _composed(settings, own) as gateway, listen(gateway, tls) as port:
         if isinstance(gateway.store, SqliteStore):
@@ -172,10 +175,10 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
 
 
 async def _serve_as_worker(
-    settings: Settings, own: "Gateway | None", worker: "Worker", tls: ssl.SSLContext | None
+    settings: Settings, own: "Gateway | None", worker: "Worker", tls: "Tls | None"
 ) -> None:
     stop = _Stop()
-    await worker.connect(stop)
+    await worker.connect(stop, lambda: _reload_and_log(tls))
     from scopegate.listening import listen
     from scopegate.worker import Start
 
@@ -188,6 +191,21 @@ async def _serve_as_worker(
         await stop.wait()
 
 
+def _reload(tls: "Tls | None") -> bool:
+    """Load the certificate again; return whether there is one to use for new connections."""
+    if tls is not None:
+        return tls.reload()
+    from scopegate.listening import log_nothing_to_reload
+
+    log_nothing_to_reload()
+    return False
+
+
+def _reload_and_log(tls: "Tls | None") -> None:
+    if _reload(tls):
+        log.info("new connections get the reloaded certificate")
+
+
 def _composed(
     settings: Settings, own: "Gateway | None", worker: "Worker | None" = None
 ) -> AbstractAsyncContextManager["Running"]:
@@ -198,7 +216,7 @@ def _composed(
     return compose(settings, worker=worker)
 
 
-async def _lines(gateway: "Running", port: int, tls: ssl.SSLContext | None) -> list[str]:
+async def _lines(gateway: "Running", port: int, tls: "Tls | None") -> list[str]:
     """Return what the operator sees once the gateway serves."""
     from scopegate import local_ca
     from scopegate.framework import Serving

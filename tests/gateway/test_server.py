@@ -33,7 +33,7 @@ from scopegate.gateway.transport import server as server_module
 from scopegate.gateway.transport.handshake import client_address
 from scopegate.gateway.transport.peer import Listening, Peer
 from scopegate.gateway.transport.server import Server
-from scopegate.listening import listen, site, tls_context
+from scopegate.listening import listen, site, tls_of
 from scopegate.settings import chosen
 from scopegate.testing import World
 from tests.served import unverified
@@ -461,8 +461,8 @@ async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
         "histories": text(history) * 3_000,
         "events": text(stream) + text(history) * 20,
     }[kind]
-    tls = tls_context(chosen(tls_self_signed=True, db=tmp_path / "x.db")) if secure else None
-    async with listening(world, tls=tls) as (running, port):
+    tls = tls_of(chosen(tls_self_signed=True, db=tmp_path / "x.db")) if secure else None
+    async with listening(world, tls=tls and tls.context) as (running, port):
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, limit=1024, ssl=unverified() if secure else None
         )

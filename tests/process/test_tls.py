@@ -2,16 +2,20 @@
 
 import asyncio
 import http.client
+import os
+import signal
 import ssl
 import stat
-from collections.abc import Iterator
-from contextlib import closing
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
@@ -166,3 +170,164 @@ async def test_a_certificate_from_files_is_one_that_clients_verify(tmp_path: Pat
         with pytest.raises(ssl.SSLCertVerificationError):
             async with served.connected(ssl=ssl.create_default_context()):
                 pass
+
+
+class Files:
+    """The files of a certificate that a gateway serves, each time from an authority of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.options, self.trusting = issued(folder, "127.0.0.1")
+        self.chain, self.key = folder / "chain.pem", folder / "key.pem"
+
+    def renew(self) -> None:
+        _, self.trusting = issued(self.folder, "127.0.0.1")
+
+
+RELOADED = "new connections get the reloaded certificate"
+OLD_STAYS = "the certificate is not reloaded: the old one stays"
+NOTHING = "there is nothing to reload"
+
+
+async def reload(served: Served, until: str, times: int = 1) -> None:
+    """Send SIGHUP, and wait until the log has this event so often."""
+    served.process.send_signal(signal.SIGHUP)
+    async with asyncio.timeout(PATIENCE), served.connected(ssl=secure(served)) as client:
+        while served.stderr.count(until) < times:
+            assert (await client.ask({"ping": 1}))["ping"] == "pong"
+
+
+def secure(served: Served) -> ssl.SSLContext | None:
+    return unverified() if served.url.startswith("wss:") else None
+
+
+async def all_new_connections_get(served: Served, trusting: ssl.SSLContext) -> None:
+    """Connect often enough to reach each of two workers."""
+    for _ in range(24):
+        async with served.connected(ssl=trusting) as client:
+            assert (await client.ask({"ping": 1}))["ping"] == "pong"
+
+
+SEVERAL = pytest.param(
+    2, marks=pytest.mark.skipif(sys.platform != "linux", reason="worker processes need Linux")
+)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("workers", [1, SEVERAL])
+async def test_a_renewed_certificate_is_used_after_sighup(tmp_path: Path, workers: int) -> None:
+    files = Files(tmp_path)
+    options = (*files.options, "--workers", str(workers), "--seed", "tests")
+    with Served(tmp_path, *options) as served:
+        async with AsyncExitStack() as stack:
+            old = files.trusting
+            opened = [await stack.enter_async_context(served.connected(ssl=old)) for _ in range(8)]
+            files.renew()
+            await all_new_connections_get(served, old)  # until it is told
+            await reload(served, RELOADED, times=workers)
+            await all_new_connections_get(served, files.trusting)
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await all_new_connections_get(served, old)
+            for client in opened:
+                assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        assert served.stop() == 0
+    assert len(served.stderr.splitlines()) == workers
+
+
+def key_of_another(files: Files) -> str:
+    files.key.write_bytes(trustme.CA().issue_cert("127.0.0.1").private_key_pem.bytes())
+    return "the key is not the one of the certificate"
+
+
+def half_a_chain(files: Files) -> str:
+    files.chain.write_bytes(files.chain.read_bytes()[:200])
+    return "one of them is not a whole PEM file of its kind"
+
+
+def no_key(files: Files) -> str:
+    files.key.unlink()
+    return "No such file or directory: 'key.pem'"
+
+
+def encrypted_key(files: Files) -> str:
+    key = serialization.load_pem_private_key(files.key.read_bytes(), None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    files.key.write_bytes(encrypted)
+    return "tls_key: key.pem is encrypted: store the key without a password"
+
+
+BREAKS = [key_of_another, half_a_chain, no_key, encrypted_key]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("workers", [1, SEVERAL])
+async def test_a_broken_certificate_is_logged_and_the_old_one_stays(
+    tmp_path: Path, workers: int
+) -> None:
+    files = Files(tmp_path)
+    options = (*files.options, "--workers", str(workers), "--seed", "tests")
+    with Served(tmp_path, *options) as served:
+        for number, broken in enumerate(BREAKS, 1):
+            old = files.trusting
+            files.renew()
+            why = broken(files)
+            await reload(served, OLD_STAYS, times=number)
+            await all_new_connections_get(served, old)
+            lines = served.stderr.splitlines()
+            assert len(lines) == number  # of all processes together
+            assert why in lines[-1]
+            files.trusting = old
+        files.renew()
+        await reload(served, RELOADED, times=workers)
+        await all_new_connections_get(served, files.trusting)
+        assert served.stop() == 0
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_start_with_a_broken_certificate_says_why(
+    tmp_path: Path, broken: Callable[[Files], str]
+) -> None:
+    files = Files(tmp_path)
+    why = broken(files)
+    refused = scopegate("serve", "--port", "0", *files.options, folder=tmp_path)
+    assert refused.returncode == 1
+    assert why in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.sqlite
+@pytest.mark.skipif(sys.platform != "linux", reason="worker processes need Linux")
+async def test_the_replacement_of_a_worker_has_the_certificate_of_the_others(
+    tmp_path: Path,
+) -> None:
+    """Also if the files are broken by then."""
+    files = Files(tmp_path)
+    with Served(tmp_path, *files.options, "--workers", "2", "--seed", "tests") as served:
+        files.renew()
+        await reload(served, RELOADED, times=2)
+        no_key(files)
+        await reload(served, OLD_STAYS)
+        before = served.workers()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            while len(set(served.workers()) - set(before)) < 2:
+                await asyncio.to_thread(os.sched_yield)
+        await all_new_connections_get(served, files.trusting)
+        assert served.stop() == 0
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("options", [(), ("--tls-self-signed",), ("--workers", "2")])
+async def test_sighup_ends_no_gateway_that_has_no_certificate_files(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with Served(tmp_path, "--seed", "tests", *options) as served:
+        await reload(served, NOTHING)
+        await reload(served, NOTHING, times=2)
+        assert served.stop() == 0
+    assert len(served.stderr.splitlines()) == 2
