@@ -120,12 +120,21 @@ class HttpConversation:
         """Whether a response is being made, or a complete request waits for its turn."""
         return self._answering is not None or self.queued or not self._reading
 
+    @property
+    def between_requests(self) -> bool:
+        """Whether every request was answered, and nothing of a next one was received."""
+        return not (self._begun or self.busy)
+
+    def begin(self) -> None:
+        """Called when the first bytes of a request arrive; its timeout begins."""
+        if not self._begun:  # further bytes of a request do not extend its timeout
+            self._begun, self.since = True, time.monotonic()
+
     def receive(self, data: bytes) -> None:
         """Take bytes, and answer every request they complete. Nothing is kept after the last."""
         if self._over:
             return
-        if not self._begun:  # further bytes of a request do not extend its timeout
-            self._begun, self.since = True, time.monotonic()
+        self.begin()
         if not self._may_be_folded:
             self._may_be_folded = _FOLD.search(self._ended_with + data) is not None
             self._ended_with = data[-1:]

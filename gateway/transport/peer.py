@@ -274,10 +274,13 @@ class Peer(asyncio.Protocol):
                 self._received_at = time.monotonic()
                 self._pinged = False
                 self._connection.receive_one(text)
-        elif self._http is not None:
-            self._http.receive(data)
-        else:
+        elif self._http is None or self._buffer:
             self._head(data)
+        elif self._http.between_requests:  # proxies open WebSockets on connections used before
+            self._http.begin()
+            self._head(data)
+        else:
+            self._http.receive(data)
 
     def batched(self, work: Callable[[], None]) -> None:
         """Call `work`, and send all its output in one write."""
@@ -316,7 +319,7 @@ class Peer(asyncio.Protocol):
         if self._connection is not None:
             self.batched(self._connection.work)
 
-    # The head of the first request.
+    # The head of the first request, or of one after a pause.
 
     def _head(self, data: bytes) -> None:
         self._buffer += data
@@ -327,12 +330,17 @@ class Peer(asyncio.Protocol):
         self._buffer = b""
         self._load = self._server.scheduler.load(block_of(self._client_address("")))
         if end >= 0 and len(head) <= MAX_HEAD and _UPGRADE.search(head):
+            if self._http is not None:
+                self._http.leave()
+                self._http = None
+                self._received_at = time.monotonic()
             opening = _Opening(self, head, rest)
             self._server.scheduler.run(self._load, opening)
             if opening.queued:
                 self._is_opening = True
                 self._socket.pause_reading()
-        else:
+            return
+        if self._http is None:
             peer = HttpPeer(
                 address_for=self._client_address,
                 refuses=self._refused,
@@ -344,7 +352,7 @@ class Peer(asyncio.Protocol):
                 batched=self.batched,
             )
             self._http = HttpConversation(self._server.site, peer)
-            self._http.receive(head + rest)
+        self._http.receive(head + rest)
 
     def open(self, head: bytes, rest: bytes) -> None:
         """Answer the handshake in `head`, and handle the bytes `rest` that followed it."""

@@ -990,3 +990,29 @@ async def test_nothing_of_a_closed_connection_waits_for_the_garbage_collector(
         assert sessions() == before
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("cut", [0, 1, len(HEAD) // 2, len(HEAD) - 1])
+async def test_a_websocket_opens_on_a_connection_that_has_fetched_pages(
+    server: tuple[Server, int], cut: int
+) -> None:
+    """Proxies keep connections to the gateway, and use them for whatever comes next."""
+    running, port = server
+    async with raw(port, b"") as client:
+        for path in (b"/", b"/nothing", b"/asyncapi.json"):
+            client.writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head = (await client.head()).lower()
+            length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await client.reader.readexactly(length)
+        (peer,) = running.peers
+        peer._received_at -= 1_000  # it was connected long ago
+        client.writer.write(HEAD[:cut])
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(peer._buffer) == cut
+        client.writer.write(HEAD[cut:])
+        assert (await client.head()).startswith(b"HTTP/1.1 101 ")
+        peer.check(time.monotonic())
+        client.writer.write(text({"ping": 1}))
+        assert (await client.message())["ping"] == "pong"
+        assert list(running.peers) == [peer]
