@@ -91,8 +91,12 @@ class Settings(BaseSettings):
         " (UTC). By default the market runs in real time, or begins now if speed is not 1.",
     )
     speed: float = Field(1.0, gt=0, le=100_000, description="Market seconds per real second.")
-    tls_cert: Path | None = Field(None, description="TLS certificate chain (PEM file).")
-    tls_key: Path | None = Field(None, description="TLS private key (PEM file).")
+    tls_cert: Path | None = Field(
+        None, description="TLS certificate chain (PEM file). SIGHUP loads it again."
+    )
+    tls_key: Path | None = Field(
+        None, description="TLS private key (PEM file, not encrypted). SIGHUP loads it again."
+    )
     tls_self_signed: bool = Field(
         False,
         description="Serve TLS with a certificate from a local certificate authority, whose own"

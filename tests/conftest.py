@@ -112,7 +112,17 @@ settings.load_profile("default")
 
 stores.move()
 
-FIRST = ("browser", "process", "simulation", "program", "clients", "exchange", "power", "hostile")
+FIRST = (
+    "browser",
+    "process",
+    "deploy",
+    "simulation",
+    "program",
+    "clients",
+    "exchange",
+    "power",
+    "hostile",
+)
 """Folders whose files take long: they come first, so that no worker is left with one at the end."""
 
 
