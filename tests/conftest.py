@@ -122,6 +122,8 @@ FIRST = (
     "exchange",
     "power",
     "hostile",
+    "conformance",
+    "monitoring",
 )
 """Folders whose files take long: they come first, so that no worker is left with one at the end."""
 

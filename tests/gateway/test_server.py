@@ -31,7 +31,7 @@ from scopegate.gateway.calls.session import Session
 from scopegate.gateway.transport import peer as peer_module
 from scopegate.gateway.transport import server as server_module
 from scopegate.gateway.transport.handshake import client_address
-from scopegate.gateway.transport.peer import Listening, Peer
+from scopegate.gateway.transport.peer import Accept, Listening, Peer
 from scopegate.gateway.transport.server import Server
 from scopegate.listening import listen, site, tls_of
 from scopegate.settings import chosen
@@ -43,12 +43,12 @@ TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
 @asynccontextmanager
 async def listening(
-    world: World, *, max_sockets: int | None = None, **how: Any
+    world: World, *, accept: Accept | None = None, max_sockets: int | None = None, **how: Any
 ) -> AsyncIterator[tuple[Server, int]]:
     how = {"host": "127.0.0.1", "port": 0, "hosts": world.gateway.settings.hosts(), **how}
     made = Server(
         Listening(**how),
-        world.gateway.connect,
+        world.gateway.connect if accept is None else accept,
         site(world.gateway, secure=False),
         world.gateway.scheduler,
         max_sockets=max_sockets,
