@@ -123,13 +123,13 @@ class Parent:
         sockets: Sequence[Sequence[socket.socket]],
         serve: Callable[[Worker], int],
         say: Callable[[str], None],
-        reload: Callable[[], bool],
+        reload: Callable[[], bool] | None,
     ) -> None:
         """`sockets` are the listening sockets of each worker.
 
         `serve` runs in each worker and returns its exit code. `say` is called with what the
         operator sees, `reload` at SIGHUP: the TLS certificate of workers that are yet to start is
-        loaded again. If it returns true, the present ones do the same.
+        loaded again. If it returns true, the present ones do the same. Without it SIGHUP ends all.
         """
         self._count = len(sockets)
         self._sockets = sockets
@@ -288,7 +288,11 @@ class Parent:
     def _signalled(self, signals: bytes) -> None:
         if not set(signals).isdisjoint(_STOPS):
             self._stop()
-        if signal.SIGHUP in signals and self._reload():
+        if signal.SIGHUP not in signals:
+            return
+        if self._reload is None:
+            self._stop()
+        elif self._reload():
             for child in list(self._children.values()):
                 self._send(child, PARENT, b"")
 

@@ -133,6 +133,8 @@ class Served:
     Within the block it may be stopped, killed and started anew.
     """
 
+    stdin: int = subprocess.DEVNULL
+    """Its standard input, not that of the tests: a gateway in a terminal stops at SIGHUP."""
     program: tuple[str, ...] | None = None
     """How the command line is started, where not as a module."""
 
@@ -176,6 +178,7 @@ class Served:
                     *stores.serve_options(self.db),
                     *self.options,
                 ],
+                stdin=self.stdin,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -121,7 +121,13 @@ def _serve_by_workers(settings: Settings, own: "Gateway | None") -> int:
         return 0
 
     opened = listeners(settings.host, settings.port, settings.workers)
-    return Parent(opened, serve_here, _say, lambda: _reload(tls)).run()
+    reload = None if _at_terminal() else lambda: _reload(tls)
+    return Parent(opened, serve_here, _say, reload).run()
+
+
+def _at_terminal() -> bool:
+    """Whether SIGHUP means that the terminal has gone, in which this process was started."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 class _Stop:
@@ -153,19 +159,21 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
     loop = asyncio.get_running_loop()
 
     def stop_at_signal() -> None:
-        for number in _STOPS:  # a second signal ends the process at once
+        for number in stops:  # a second signal ends the process at once
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
         stop()
 
-    for number in _STOPS:
+    stops = (*_STOPS, signal.SIGHUP) if _at_terminal() else _STOPS
+    for number in stops:
         loop.add_signal_handler(number, stop_at_signal)
     # In parallel with the imports: for a large database, each takes a fraction of a second.
     checked = loop.run_in_executor(None, check, settings.location)
     from scopegate.listening import listen, tls_of
 
     tls = tls_of(settings)
-    loop.add_signal_handler(signal.SIGHUP, _reload_and_log, tls)
+    if not _at_terminal():
+        loop.add_signal_handler(signal.SIGHUP, _reload_and_log, tls)
     await checked
     async with _composed(settings, own) as gateway, listen(gateway, tls) as port:
         if isinstance(gateway.store, SqliteStore):
@@ -203,7 +211,7 @@ def _reload(tls: "Tls | None") -> bool:
 
 def _reload_and_log(tls: "Tls | None") -> None:
     if _reload(tls):
-        log.info("new connections get the reloaded certificate")
+        log.warning("new connections get the reloaded certificate")
 
 
 def _composed(

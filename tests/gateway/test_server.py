@@ -642,9 +642,9 @@ def test_old_versions_of_tls_are_not_spoken(tmp_path: Path) -> None:
     issued.cert_chain_pems[0].write_to_path(certificate)
     issued.private_key_pem.write_to_path(key)
     for settings in (own, chosen(tls_cert=certificate, tls_key=key)):
-        context = tls_context(settings)
-        assert context is not None
-        assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+        tls = tls_of(settings)
+        assert tls is not None
+        assert tls.context().minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
 def test_a_trusted_proxy_is_believed_and_no_other() -> None:

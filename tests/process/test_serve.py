@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import pty
 import re
 import signal
 import socket
@@ -291,3 +293,19 @@ async def test_silent_sockets_never_use_up_the_files_of_the_process(
     # Logged once, and nothing else: every file could be opened.
     (warning,) = served.stderr.splitlines()
     assert "all sockets are in use" in warning
+
+
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.sqlite)])
+async def test_it_stops_when_its_terminal_is_closed(tmp_path: Path, workers: str) -> None:
+    ours, theirs = pty.openpty()
+    served = Served(tmp_path, "--workers", workers)
+    served.stdin = theirs
+    try:
+        with served:
+            async with served.connected() as client:
+                await client.ask({"ticks": "R_100", "subscribe": 1})
+                assert await asyncio.to_thread(served.stop, signal.SIGHUP) == 0
+                assert (await client.ended())[0] == 1012
+    finally:
+        os.close(ours)
+        os.close(theirs)
