@@ -16,7 +16,6 @@ Rules:
 
 import asyncio
 import re
-import time
 from collections.abc import (
     Awaitable,
     Callable,
@@ -24,6 +23,7 @@ from collections.abc import (
     Generator,
     Sequence,
 )
+from time import perf_counter
 from typing import Any
 
 import orjson
@@ -149,9 +149,8 @@ class Dispatcher:
         call: Call | None = None
         session.acting = None
         session.answering = True
-        session.error = None
         session.messages += 1
-        began = time.perf_counter()
+        began = perf_counter()
         fault = None if self._catch_up is None else self._catch_up()
         refusal = self._refusal(session)
         limiter = self._limiter

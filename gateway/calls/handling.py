@@ -1,9 +1,9 @@
 """Counts how messages were handled: calls, their outcomes, and how long they took."""
 
-import time
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
 from typing import TypeAlias
 
 from scopegate.gateway.calls.errors import RATE_LIMIT
@@ -22,6 +22,8 @@ from scopegate.runtime.metrics import (
 UNKNOWN = "unknown"
 """Stands for the call of a message whose call is not known."""
 OK = "ok"
+PENDING = 256
+"""Messages of a call that are put into the bounds together, which is cheaper than one by one."""
 MAX_NAMES = 100
 """Error codes of one call, and limits, that are counted apart: plugins may make up any number."""
 OTHER = "other"
@@ -31,13 +33,31 @@ Observer: TypeAlias = Callable[[Session, Call | None, float], None]
 
 
 class _Counts:
-    __slots__ = ("errors", "ok", "total", "within")
+    """The messages of one call."""
+
+    __slots__ = ("errors", "pending", "total", "within")
 
     def __init__(self) -> None:
-        self.ok = 0
         self.errors: Counter[str] = Counter()
+        self.pending: list[float] = []
+        """How many seconds the latest messages took; they are put into the bounds together."""
         self.within = [0] * (len(SECONDS) + 1)
         self.total = 0.0
+
+    def settle(self) -> None:
+        """Count what is pending within the bounds."""
+        taken, self.pending = sorted(self.pending), []
+        self.total += sum(taken)
+        before = 0
+        for place, bound in enumerate(SECONDS):
+            until = bisect_right(taken, bound, before)
+            self.within[place] += until - before
+            before = until
+        self.within[-1] += len(taken) - before
+
+    def outcomes(self) -> list[tuple[str, int]]:
+        """Return how many messages had each outcome, of those that are not pending."""
+        return [(OK, sum(self.within) - self.errors.total()), *sorted(self.errors.items())]
 
 
 class Handling:
@@ -56,27 +76,29 @@ class Handling:
 
         `began` is when its turn began, by `time.perf_counter`.
         """
-        seconds = time.perf_counter() - began
         name = UNKNOWN if call is None else call.name
         counts = self._calls.get(name)
         if counts is None:
             counts = self._calls[name] = _Counts()
-        # Like `Histogram.add`, without a call of it for each message.
-        counts.within[bisect_left(SECONDS, seconds)] += 1
-        counts.total += seconds
-        error = session.error
-        if error is None:
-            counts.ok += 1
-        else:
-            _count(counts.errors, error.code)
-            if error.code == RATE_LIMIT:
-                _count(self._limits, str((error.details or {}).get("limit", "")))
-        for observe in self._observers:
-            observe(session, call, seconds)
+        seconds = perf_counter() - began
+        pending = counts.pending
+        pending.append(seconds)
+        if len(pending) >= PENDING:
+            counts.settle()
+        if session.error is not None:
+            _count(counts.errors, session.error.code)
+            if session.error.code == RATE_LIMIT:
+                _count(self._limits, str((session.error.details or {}).get("limit", "")))
+        if self._observers:
+            for observe in self._observers:
+                observe(session, call, seconds)
+        session.error = None
 
     def metrics(self) -> Iterator[Metric]:
         """Return the counts."""
         calls = sorted(self._calls.items())
+        for _, counts in calls:
+            counts.settle()
         yield Metric(
             "calls",
             Kind.COUNTER,
@@ -85,7 +107,7 @@ class Handling:
             tuple(
                 Sample((name, outcome), count)
                 for name, counts in calls
-                for outcome, count in ((OK, counts.ok), *sorted(counts.errors.items()))
+                for outcome, count in counts.outcomes()
             ),
         )
         yield Metric(
