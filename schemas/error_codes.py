@@ -12,7 +12,8 @@ from typing import Final
 ANY_CALL: Final[Mapping[str, str]] = MappingProxyType(
     {
         "BadRequest": "The message is no JSON object, or is nested too deeply.",
-        "InvalidAppID": "The app does not exist, or may not be used here; the connection closes.",
+        "InvalidAppID": "The app does not exist, is disabled, or may not be used here; the"
+        " connection closes.",
         "InputValidationFailed": "A field is missing, unknown or invalid; `details` names it.",
         "RateLimit": "Too many messages or streams; `details` names the limit.",
         "SanityCheckFailed": "A key, a text or a number of the message is not accepted anywhere.",
@@ -90,6 +91,7 @@ OF_CALLS: Final[Mapping[str, str]] = MappingProxyType(
         "SetAccountCurrencyError": "The currency of the account can no longer be changed.",
         "SetSelfExclusionError": "The limit cannot be set like this; the message says why.",
         "TooManyAccounts": "The user has the maximum number of accounts.",
+        "UserNotFound": "There is no user with this e-mail address.",
         "TooManyTokens": "The account has the maximum number of tokens.",
         "TopupVirtualError": "The account cannot be topped up.",
         "TransferBetweenAccountsError": "The transfer is not possible; the message says why.",

@@ -7,6 +7,7 @@ Rules:
 - An authorization covers the app as the user agreed to it: name, origin of the redirect URI,
   scopes, markup. When the app goes beyond that, the authorization is suspended until the user
   agrees again: its tokens allow nothing.
+- The tokens of an app that the operator has disabled allow nothing until it is enabled again.
 - A change of an app is announced with all its fields, so listeners need not read it.
 """
 
@@ -56,6 +57,8 @@ class App:
     """The origins whose pages may use the app; any origin if empty."""
     registered_by: int | None = None
     """The app whose token registered it; `None` if its owner did."""
+    disabled_at: float | None = None
+    """When the operator disabled it, in epoch seconds; `None` if it is not disabled."""
 
     @property
     def returns_to(self) -> str:
@@ -68,7 +71,14 @@ def _origin(uri: str) -> str:
     return f"{target.scheme}://{target.netloc}" if uri else ""
 
 
-_INTERNAL_FIELDS = ("id", "user_id", "official", "allowed_origins", "registered_by")
+_INTERNAL_FIELDS = (
+    "id",
+    "user_id",
+    "official",
+    "allowed_origins",
+    "registered_by",
+    "disabled_at",
+)
 _FIELDS = [field.name for field in fields(App) if field.name not in _INTERNAL_FIELDS]
 
 
@@ -81,6 +91,7 @@ def _app(row: Mapping[str, Any] | Row) -> App:
         official=bool(row["official"]),
         allowed_origins=tuple(row["allowed_origins"].split()),
         registered_by=row["registered_by"],
+        disabled_at=row["disabled_at"],
         **values,
     )
 
@@ -286,6 +297,30 @@ def _store(transaction: Transaction, app: App) -> App:
     return app
 
 
+def set_disabled(transaction: Transaction, app_id: int, *, disabled: bool) -> App:
+    """Disable an app, or enable it again; return it as it is now.
+
+    While it is disabled, its connections are refused, and its tokens allow nothing. Raises
+    `InvalidAppID` if there is no such app, and `AppUpdate` for the one of the pages.
+    """
+    app = get(transaction, app_id)
+    if app is None:
+        raise ApiError("InvalidAppID", f"There is no app {app_id}.")
+    if app_id == TEST_APP and disabled:
+        raise ApiError(
+            "AppUpdate", f"App {TEST_APP} cannot be disabled: the gateway's own pages use it."
+        )
+    if disabled == (app.disabled_at is not None):
+        return app
+    changed = replace(app, disabled_at=time.time() if disabled else None)
+    transaction.execute("UPDATE apps SET disabled_at = ? WHERE id = ?", changed.disabled_at, app_id)
+    transaction.announce(AppChanged(changed))
+    if disabled:
+        for row in _links_of(transaction, app_id):
+            tokens.suspend_all_of_link(transaction, row["id"])
+    return changed
+
+
 def delete(transaction: Transaction, app: App, *, by: str = "") -> None:
     """Delete the app and end its authorizations."""
     transaction.execute("UPDATE apps SET deleted_at = ? WHERE id = ?", time.time(), app.id)
@@ -473,10 +508,12 @@ def unlink(transaction: Transaction, app_id: int, user_id: int, *, by: str = "")
     return found.app.name
 
 
+def _links_of(reader: Snapshot, app_id: int) -> list[Row]:
+    return reader.all("SELECT id FROM links WHERE app_id = ? AND ended_at IS NULL", app_id)
+
+
 def _end_links(transaction: Transaction, app_id: int, *, by: str = "") -> None:
-    for row in transaction.all(
-        "SELECT id FROM links WHERE app_id = ? AND ended_at IS NULL", app_id
-    ):
+    for row in _links_of(transaction, app_id):
         end_link(transaction, row["id"], by=by)
 
 

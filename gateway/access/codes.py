@@ -77,6 +77,8 @@ def exchange(
     )
     if link is None or link.suspended or link.app.id != app_id or not named:
         return None
+    if link.app.disabled_at is not None:
+        return None
     if not hmac.compare_digest(challenge_of(verifier), row["challenge"]):
         return None
     transaction.actor = f"app {app_id}"

@@ -109,6 +109,8 @@ def understand(
             "InvalidAppID",
             "App not found: the link has no valid app_id, or the app was deleted.",
         )
+    if app.disabled_at is not None:
+        raise _refusal(f"{app.name} cannot be connected: the operator has disabled it.")
     if not is_target(app.redirect_uri):
         raise _refusal(f"{app.name} cannot be connected: it has no redirect_uri.")
     if parameters.get("redirect_uri", app.redirect_uri) != app.redirect_uri:

@@ -5,6 +5,8 @@ Rules:
   the read.
 - When the end of a token is announced, its grants on all live connections are revoked at once. The
   connection that asked for it gets its reply first.
+- When the operator ends a connection, or disables its user or its app, it is closed at once, or
+  after the reply to its current message.
 - Uses are counted in memory and written every `FLUSH` seconds; a crash loses those that are not
   written yet. While the store is unavailable, up to `MAX_UNWRITTEN` of each kind wait.
 """
@@ -15,17 +17,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
 
 from scopegate.gateway.access import apps, audit, tokens, users
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App, AppChanged, LinkExtended
 from scopegate.gateway.access.audit import Event
 from scopegate.gateway.access.tokens import Token, TokensEnded, TokensSuspended
+from scopegate.gateway.access.users import UserDisabled
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.counting import Claim, ConcurrencyLimiter, FailureCounter, Holder
 from scopegate.gateway.calls.errors import (
+    ENDED_BY_OPERATOR,
     ApiError,
+    Disconnect,
     authorization_required,
     invalid_app_id,
     invalid_token,
@@ -40,7 +45,7 @@ from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.errors import StoreUnavailableError
 from scopegate.store.store import Store
-from scopegate.store.transactions import Job, Snapshot, Transaction
+from scopegate.store.transactions import Announcement, Job, Snapshot, Transaction
 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
@@ -68,6 +73,14 @@ class TokenCheck:
         """Raise `AuthorizationRequired` unless it is."""
         if not tokens.holds(reader, self.token_id):
             raise authorization_required()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded(Announcement):
+    """Announces that the operator ends a connection."""
+
+    kind: ClassVar[str] = "session_ended"
+    session_id: str
 
 
 class Access:
@@ -111,7 +124,8 @@ class Access:
         """The sessions that were signed out, by the id of the session that is ending the tokens."""
         self._signed_out_for: dict[str, set[Session]] = {}
         """The same for sessions of other worker processes, the latest of them."""
-        self._revoked = 0
+        self.revoked = 0
+        """How many tokens have ended or were suspended."""
         siblings.on("catch up", self._caught_up)
         siblings.on("signed out", self._signed_out_here)
         siblings.on("live connections", self._live_here)
@@ -122,12 +136,20 @@ class Access:
         self._store.listen(TokensSuspended, self._suspended)
         self._store.listen(LinkExtended, self._link_extended)
         self._store.listen(AppChanged, self._app_changed)
+        self._store.listen(UserDisabled, self._user_disabled)
+        self._store.listen(SessionEnded, self._session_ended)
         while True:
             changes = self._app_changes
             loaded = await self._store.read(apps.load_all)
             if changes == self._app_changes:  # else another process has changed one meanwhile
                 break
         self._apps = {app.id: app for app in loaded}
+
+    @property
+    def disabled_apps(self) -> list[tuple[App, float]]:
+        """The apps that are disabled, the latest first, each with the time in epoch seconds."""
+        found = [(app, app.disabled_at) for app in self._apps.values() if app.disabled_at]
+        return sorted(found, key=lambda each: -each[1])
 
     def app(self, app_id: int) -> App | None:
         """Return the app with this id, if there is one."""
@@ -141,15 +163,22 @@ class Access:
         app = None if session.app_id is None else self._apps.get(session.app_id)
         if app is None:
             return invalid_app_id()
+        if app.disabled_at is not None:
+            return invalid_app_id({"app_id": f"The operator has disabled app {app.id}."})
         if app.allowed_origins and session.origin and not session.at_pages:
             origin = session.origin.lower()
             if origin not in app.allowed_origins:
                 return invalid_app_id({"origin": f"App {app.id} may not be used from {origin}."})
         return None
 
+    @property
+    def sessions(self) -> Iterator[Session]:
+        """Every connection that names an app, the oldest of each app first."""
+        return (session for sessions in self._of_app.values() for session in sessions)
+
     def metrics(self) -> Iterator[Metric]:
         """Return what was counted."""
-        yield counter("tokens_revoked", "Tokens that have ended or were suspended.", self._revoked)
+        yield counter("tokens_revoked", "Tokens that have ended or were suspended.", self.revoked)
         yield gauge("connections_signed_in", "Connections with a token.", len(self._holders))
 
     # Granting.
@@ -312,8 +341,17 @@ class Access:
         before = self._endings, self._app_changes
         result = await self._written(grant, job, audited)
         if before != (self._endings, self._app_changes):
-            await self._siblings.ask("catch up", None)
+            await self._applied_everywhere()
         return result
+
+    async def write_for_operator(self, job: Job[T]) -> T:
+        """Run a job of the operator, who needs no grant; else like `write`."""
+        result = await self._store.write(job)
+        await self._applied_everywhere()
+        return result
+
+    async def _applied_everywhere(self) -> None:
+        await self._siblings.ask("catch up", None)
 
     async def _written(self, grant: Grant, job: Job[T], audited: str | None = None) -> T:
         still_holds = self.guard(grant)
@@ -391,11 +429,23 @@ class Access:
             refusal = self.refusal(session)
             if refusal is not None:  # its next message is refused; its streams end now
                 session.finish_streams(refusal)
+            if app.disabled_at is not None:
+                session.end(_ended_by_operator("the app was disabled"))
+
+    def _user_disabled(self, disabled: UserDisabled) -> None:
+        for session in self._signed_in():
+            if any(grant.user_id == disabled.user_id for grant in session.grants.values()):
+                session.end(_ended_by_operator("the user was disabled"))
+
+    def _session_ended(self, ended: SessionEnded) -> None:
+        for session in list(self.sessions):
+            if session.id == ended.session_id:
+                session.end(_ended_by_operator("the operator has ended this connection"))
 
     def _take_back(self, announced: TokensEnded, *, why: ApiError | None) -> None:
         """Revoke the grants of these tokens on live connections; `why` is their streams' error."""
         self._endings += 1
-        self._revoked += len(announced.ids)
+        self.revoked += len(announced.ids)
         ended = set(announced.ids)
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.id not in ended
@@ -551,6 +601,10 @@ class Access:
             await self.flush()
             if any(moment <= time.time() for moment in self._expiring.values()):
                 await self._store.write(tokens.end_expired)
+
+
+def _ended_by_operator(why: str) -> Disconnect:
+    return Disconnect(ENDED_BY_OPERATOR, why)
 
 
 def _without_grants(sessions: Iterable[Session]) -> int:

@@ -7,7 +7,8 @@ Rules:
 - A token of a sign-in at the pages ends with that sign-in, or when it expires.
 - A token created with another is its child and ends with it, whatever ends the parent. A sign-in is
   not a parent: tokens that the owner creates at the pages last until they are deleted.
-- The tokens of a suspended authorization allow nothing until its user agrees again.
+- The tokens of a suspended authorization allow nothing until its user agrees again, those of a
+  disabled app until it is enabled.
 - When tokens end or are suspended, this is announced, and live connections act on it.
 """
 
@@ -48,7 +49,9 @@ class TokensEnded(Announcement):
 
 @dataclass(frozen=True, slots=True)
 class TokensSuspended(TokensEnded):
-    """Announces that tokens allow nothing until their user agrees to the app's changes."""
+    """Announces that tokens allow nothing until their user agrees to the app's changes, or the
+    operator enables the app.
+    """
 
     kind: ClassVar[str] = "tokens_suspended"
 
@@ -80,7 +83,7 @@ class Token:
     """The address of its last use; empty before the first."""
     user_id: int
     suspended: bool
-    """Whether it allows nothing until the user agrees to the app again."""
+    """Whether it allows nothing until the user agrees to the app again, or it is enabled."""
     account: object = None
     """What a plugin stores about its account."""
 
@@ -95,15 +98,17 @@ _PRESENT = """
     JOIN accounts ON accounts.loginid = tokens.loginid
     JOIN users ON users.id = accounts.user_id
     LEFT JOIN links ON links.id = tokens.link_id
+    LEFT JOIN apps ON apps.id = links.app_id
     WHERE tokens.ended_at IS NULL AND users.disabled_at IS NULL
 """
+_SUSPENDED = "coalesce(links.suspended_at, apps.disabled_at) AS suspended_at"
 _SELECT = f"""
     SELECT tokens.*, accounts.user_id, links.app_id, links.loginids AS link_loginids,
-        links.suspended_at
+        {_SUSPENDED}
     {_PRESENT}
 """
 _SELECT_VALIDITY = f"""
-    SELECT tokens.expires_at, links.suspended_at {_PRESENT} AND tokens.id = ?
+    SELECT tokens.expires_at, {_SUSPENDED} {_PRESENT} AND tokens.id = ?
 """
 
 

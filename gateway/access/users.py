@@ -5,9 +5,9 @@ argon2 hashes.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 
@@ -16,7 +16,7 @@ from scopegate.gateway.access.audit import Event
 from scopegate.gateway.calls.counting import block_of
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.store.errors import StoreError
-from scopegate.store.transactions import Row, Snapshot, Transaction
+from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 RESIDENCE = "id"
 """The default country of users who were created without one."""
@@ -30,6 +30,14 @@ class Residence(str):
 
 MAX_SIGN_INS = 1_000
 """Records of sign-ins and sign-outs that are kept for a user, the latest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserDisabled(Announcement):
+    """Announces that a user was disabled."""
+
+    kind: ClassVar[str] = "user_disabled"
+    user_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +168,10 @@ def set_password(transaction: Transaction, email: str, password_hash: str) -> No
 
 
 def disable(transaction: Transaction, email: str) -> int:
-    """Disable a user and end all their tokens; return the number of tokens ended."""
+    """Disable a user, end their connections and all their tokens.
+
+    Returns the number of tokens ended. Raises `StoreError` if there is no such user.
+    """
     user = by_email(transaction, email)
     transaction.execute(
         "UPDATE users SET disabled_at = ? WHERE id = ? AND disabled_at IS NULL",
@@ -168,7 +179,29 @@ def disable(transaction: Transaction, email: str) -> int:
         user["id"],
     )
     audit.record(transaction, Event.USER_DISABLED, user["id"])
+    transaction.announce(UserDisabled(user["id"]))  # first: connections are found by their tokens
     return len(tokens.end_all_of_user(transaction, user["id"]))
+
+
+def enable(transaction: Transaction, email: str) -> None:
+    """Let a disabled user sign in again. Raises `StoreError` if there is no such user."""
+    user = by_email(transaction, email)
+    transaction.execute("UPDATE users SET disabled_at = NULL WHERE id = ?", user["id"])
+
+
+def disabled(reader: Snapshot, limit: int) -> list[Row]:
+    """The users who were disabled last: rows of `email` and `disabled_at`, the latest first."""
+    return reader.all(
+        "SELECT email, disabled_at FROM users WHERE disabled_at IS NOT NULL"
+        " ORDER BY disabled_at DESC LIMIT ?",
+        limit,
+    )
+
+
+def emails(reader: Snapshot, user_ids: Iterable[int]) -> dict[int, str]:
+    """Return the e-mail addresses of these users by their ids."""
+    rows = (reader.one("SELECT id, email FROM users WHERE id = ?", user_id) for user_id in user_ids)
+    return {row["id"]: row["email"] for row in rows if row is not None}
 
 
 def settings(reader: Snapshot, user_id: int) -> dict[str, Any]:

@@ -32,6 +32,10 @@ class ApiError(Exception):
         return error
 
 
+ENDED_BY_OPERATOR: Final = 4403
+"""The close code of a connection that the operator ends, or whose user or app they disable."""
+
+
 class Disconnect(Exception):
     """The end of the connection, with a WebSocket close code and a reason.
 

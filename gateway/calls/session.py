@@ -10,6 +10,7 @@ Rules:
 """
 
 import secrets
+import time
 import uuid
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ import orjson
 from scopegate.gateway.calls.counting import Holder, block_of
 from scopegate.gateway.calls.errors import (
     ApiError,
+    Disconnect,
     authorization_required,
     invalid_token,
     rate_limit,
@@ -272,11 +274,13 @@ class Session:
         "bucket",
         "close_code",
         "closed",
+        "disconnect",
         "error",
         "first_grant",
         "grants",
         "host",
         "id",
+        "is_operator",
         "language",
         "messages",
         "origin",
@@ -286,6 +290,7 @@ class Session:
         "send",
         "signed_in_at",
         "signed_out",
+        "since",
         "subscriptions",
         "turned_away",
         "unsigned",
@@ -308,6 +313,10 @@ class Session:
         self.id = secrets.token_hex(8)
         """Unique among all processes: changes name the session that asked for them."""
         self.send = send
+        self.disconnect: Callable[[Disconnect], None] | None = None
+        """Ends the connection, while there is one."""
+        self.since = time.time()
+        """When it began, in epoch seconds."""
         self.app_id = app_id
         self.address = address
         self.language = language
@@ -319,6 +328,8 @@ class Session:
         """Whether the connection uses TLS, or a proxy states that it does."""
         self.at_pages = is_own_page(origin, host)
         """Whether the client is a page that this gateway served."""
+        self.is_operator = False
+        """Whether the operator has signed in there."""
         self.unsigned = unsigned_holder(address, origin, host)
         """The holder that it counts for before sign-in."""
         self.bucket: str = self.unsigned.key
@@ -495,6 +506,15 @@ class Session:
             for action in actions:
                 action()
 
+    def end(self, why: Disconnect) -> None:
+        """End the connection, after the reply to the current message."""
+
+        def end_now() -> None:
+            if self.disconnect is not None:
+                self.disconnect(why)
+
+        self._once_replied(end_now)
+
     def on_leave(self, action: Callable[[], None]) -> None:
         """Run `action` when the connection ends."""
         self._leaving.append(action)
@@ -510,3 +530,4 @@ class Session:
         for action in actions:
             action()
         self.grants, self.first_grant = {}, None
+        self.disconnect = None

@@ -72,6 +72,7 @@ class Connection:
         transport: Transport,
     ) -> None:
         self.session = session
+        session.disconnect = self._end
         self._dispatcher = dispatcher
         self._scheduler = scheduler
         self._transport = transport

@@ -1,4 +1,4 @@
-"""The commands that register and list apps."""
+"""The commands that register, list, disable and enable apps."""
 
 import click
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ from scopegate.store.transactions import Transaction
 
 @click.group(cls=Group)
 def app() -> None:
-    """Register and list apps."""
+    """Register, list, disable and enable apps."""
 
 
 @app.command("create")
@@ -94,6 +94,29 @@ def app_create(
         return apps.set_origins(transaction, made, origins) if origins else made
 
     click.echo(run_job(db, job).id)
+
+
+_APP_ID = click.option(
+    "--app-id", type=click.IntRange(1, MAX_APP_ID), required=True, help="The app."
+)
+
+
+@app.command("disable")
+@with_database
+@_APP_ID
+def app_disable(db: Location | None, app_id: int) -> None:
+    """End the connections of an app, and refuse its tokens until it is enabled."""
+    run_job(db, lambda transaction: apps.set_disabled(transaction, app_id, disabled=True))
+    click.echo("disabled", err=True)
+
+
+@app.command("enable")
+@with_database
+@_APP_ID
+def app_enable(db: Location | None, app_id: int) -> None:
+    """Enable a disabled app: its tokens are valid again."""
+    run_job(db, lambda transaction: apps.set_disabled(transaction, app_id, disabled=False))
+    click.echo("enabled", err=True)
 
 
 @app.command("list")

@@ -77,9 +77,18 @@ def user_create(db: Location | None, email: str, residence: str | None, password
 @with_database
 @click.option("--email", required=True, help="E-mail address of the user.")
 def user_disable(db: Location | None, email: str) -> None:
-    """Lock a user out: revoke all their tokens, on live connections too."""
+    """Lock a user out: revoke all their tokens, and end their connections."""
     ended = run_job(db, lambda transaction: users.disable(transaction, email))
     click.echo(f"disabled, {ended} tokens ended", err=True)
+
+
+@user.command("enable")
+@with_database
+@click.option("--email", required=True, help="E-mail address of the user.")
+def user_enable(db: Location | None, email: str) -> None:
+    """Let a disabled user sign in again. Revoked tokens stay revoked."""
+    run_job(db, lambda transaction: users.enable(transaction, email))
+    click.echo("enabled", err=True)
 
 
 @user.command("password")
