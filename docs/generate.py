@@ -62,6 +62,7 @@ def calls_index() -> str:
         " connection is signed in to several accounts, one marked ‡ takes `subscribe`.",
         "",
         "*owner*: only the account owner, signed in at the gateway's pages; no token is accepted."
+        " *operator*: only the operator, signed in at the page `/operator`."
         f" *pages*: any visitor of these pages. *{NO_APPS}* means that your own API token is"
         " needed: a token that was issued to an app, or created with such a token, is refused.",
         "",

@@ -45,6 +45,7 @@ from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.calls.scheduling import Scheduler, Workers
 from scopegate.gateway.transport.peer import Accept
 from scopegate.handlers.gateway.countries import COUNTRIES
+from scopegate.handlers.gateway.operator_calls import Operator
 from scopegate.handlers.gateway.page_calls import Pages
 from scopegate.limits_in_force import limits_in_force
 from scopegate.offered import EXCHANGE, store_offered
@@ -179,6 +180,15 @@ async def compose(
                 **given,
             },
         )
+        level = logs.level_of(settings.log_level)
+        call_log = None
+        if level <= logging.INFO:
+            call_log = CallLog(services[Scopes], every=level <= logging.DEBUG)
+        observers: list[Observer] = [] if call_log is None else [call_log]
+        if settings.traces_to is not None:
+            observers.append(stack.enter_context(tracing(settings.traces_to)))
+        handling = Handling(observers)
+        services.add(Handling, handling)
         registry = Registry(services[Scopes])
         services.add(Registry, registry)
         mail_server = settings.mail_server()
@@ -239,14 +249,10 @@ async def compose(
             demo = start.demo
         if demo is not None and settings.demo_at_pages:
             services[Pages].show_demo(demo.accounts[0].loginid, demo.token)
+        if settings.operator_token is not None:
+            services[Operator].admit(settings.operator_token.get_secret_value())
+            keeping.append(supervise("operator page", services[Operator].run))
         scheduler = Scheduler()
-        call_log = None
-        if level <= logging.INFO:
-            call_log = CallLog(services[Scopes], every=level <= logging.DEBUG)
-        observers: list[Observer] = [] if call_log is None else [call_log]
-        if settings.traces_to is not None:
-            observers.append(stack.enter_context(tracing(settings.traces_to)))
-        handling = Handling(observers)
         dispatcher = Dispatcher(
             registry,
             bus,

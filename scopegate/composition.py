@@ -10,10 +10,12 @@ from typing import Any, Final
 from scopegate import plugins as found
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.overview import Overview
 from scopegate.gateway.access.passwords import Passwords
 from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.counting import ConcurrencyLimiter
+from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.limits import LimitsInForce, Profile
 from scopegate.gateway.calls.registry import DeclarationError, Registry
 from scopegate.gateway.calls.scheduling import Workers
@@ -21,6 +23,7 @@ from scopegate.handlers.gateway.app_calls import Apps
 from scopegate.handlers.gateway.consent_calls import Consent
 from scopegate.handlers.gateway.gateway_scopes import SCOPES
 from scopegate.handlers.gateway.general_calls import General
+from scopegate.handlers.gateway.operator_calls import Operator
 from scopegate.handlers.gateway.oversight_calls import Oversight
 from scopegate.handlers.gateway.page_calls import Pages
 from scopegate.handlers.gateway.session_calls import Sessions
@@ -36,7 +39,16 @@ from scopegate.services import Services, provided_by
 from scopegate.settings import Settings, SettingsError
 from scopegate.store.store import Store
 
-HANDLERS: Final[tuple[type, ...]] = (General, Sessions, Tokens, Apps, Pages, Consent, Oversight)
+HANDLERS: Final[tuple[type, ...]] = (
+    General,
+    Sessions,
+    Tokens,
+    Apps,
+    Pages,
+    Consent,
+    Oversight,
+    Operator,
+)
 """The classes with the calls of every gateway."""
 
 _OWN: Final = {str(scope): scope for scope in SCOPES}
@@ -48,6 +60,7 @@ GIVEN: Final[frozenset[type]] = frozenset(
         Bus,
         Clock,
         ConcurrencyLimiter,
+        Handling,
         Health,
         LimitsInForce,
         Metrics,
@@ -70,7 +83,7 @@ def _wall_clock() -> Clock:
     return WallClock()
 
 
-PROVIDERS: Final = (Accounts, Access, Passwords, _wall_clock)
+PROVIDERS: Final = (Accounts, Access, Overview, Passwords, _wall_clock)
 """The gateway's own services; plugins may replace `Accounts` and `Clock`."""
 
 

@@ -85,6 +85,7 @@ def site(gateway: Running, *, secure: bool) -> Site:
             is_local=gateway.settings.for_this_machine,
         ),
         has_exchange=EXCHANGE in gateway.plugins,
+        has_operator=gateway.settings.operator_token is not None,
         secure=secure,
         # Browsers then insist on TLS for a year: wrong for a certificate that is new at each start.
         keeps_to_tls=secure and gateway.settings.tls_cert is not None,

@@ -238,6 +238,13 @@ class Settings(BaseSettings):
         description="Token with which /metrics can be read: Authorization: Bearer TOKEN. Without"
         " one, only this machine can read it, and only if nobody else can connect.",
     )
+    operator_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Token with which the operator signs in at the page /operator, which shows"
+        " connections, calls and refusals, and disables users and apps. Without one there is no"
+        " such page.",
+    )
     smtp_host: str | None = Field(
         None,
         description="Mail server for e-mails with codes. Without one, e-mails are written to the"

@@ -13,15 +13,11 @@ import time
 import structlog
 
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.gateway.calls.handling import OK, UNKNOWN
+from scopegate.gateway.calls.handling import OK, REFUSALS, UNKNOWN
 from scopegate.gateway.calls.registry import Call
 from scopegate.gateway.calls.session import Session
 from scopegate.schemas.scopes import Risk, Scopes
 
-REFUSALS = frozenset(
-    {"AuthorizationRequired", "InvalidAppID", "InvalidToken", "PermissionDenied", "RateLimit"}
-)
-"""The codes of errors by which the gateway refuses a message."""
 REFUSALS_A_SECOND = 20
 
 log = structlog.get_logger("scopegate.calls")

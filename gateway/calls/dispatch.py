@@ -65,6 +65,7 @@ from scopegate.gateway.calls.message import (
 )
 from scopegate.gateway.calls.registry import (
     AT_PAGES,
+    OPERATOR,
     OWNER,
     Body,
     Call,
@@ -263,8 +264,8 @@ class Dispatcher:
         if acting is None:
             if call.needs_login:
                 raise session.login_needed()
-            if call.audience is AT_PAGES and not session.at_pages:
-                raise _not_at_pages()
+            if call.audience is not None:
+                _check_page(session, call)
             session.refusals = 0
             return
         wanted = message.get("loginid")
@@ -281,8 +282,7 @@ class Dispatcher:
         if call.audience is not None:
             if call.audience is OWNER and not acting.is_owner:
                 raise permission_denied("the owner's own sign-in at the gateway's pages")
-            if call.audience is AT_PAGES and not session.at_pages:
-                raise _not_at_pages()
+            _check_page(session, call)
         session.refusals = 0
 
     def _limited(
@@ -554,8 +554,12 @@ def _permission_denied(call: Call) -> ApiError:
     return permission_denied(f"{' or '.join(names)} {noun}")
 
 
-def _not_at_pages() -> ApiError:
-    return permission_denied("a page of the gateway itself")
+def _check_page(session: Session, call: Call) -> None:
+    """Raise `PermissionDenied` for a call that another page than the client's may make."""
+    if call.audience is AT_PAGES and not session.at_pages:
+        raise permission_denied("a page of the gateway itself")
+    if call.audience is OPERATOR and not session.is_operator:
+        raise permission_denied("the operator's own sign-in at the gateway's page /operator")
 
 
 def _head(message: Message, echo: Message) -> Message:

@@ -1,12 +1,13 @@
 """Counts how messages were handled: calls, their outcomes, and how long they took."""
 
+import time
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from scopegate.gateway.calls.errors import RATE_LIMIT
+from scopegate.gateway.calls.errors import RATE_LIMIT, ApiError
 from scopegate.gateway.calls.registry import Call
 from scopegate.gateway.calls.session import Session
 from scopegate.runtime.metrics import (
@@ -27,6 +28,12 @@ PENDING = 256
 MAX_NAMES = 100
 """Error codes of one call, and limits, that are counted apart: plugins may make up any number."""
 OTHER = "other"
+REFUSALS = frozenset(
+    {"AuthorizationRequired", "InvalidAppID", "InvalidToken", "PermissionDenied", "RateLimit"}
+)
+"""The codes of errors by which the gateway refuses a message."""
+MAX_REFUSALS = 50
+"""Refusals that are kept for the operator, the latest ones."""
 
 Observer: TypeAlias = Callable[[Session, Call | None, float], None]
 """Called with a message that was answered: its session, its call, and how many seconds it took."""
@@ -55,9 +62,39 @@ class _Counts:
             before = until
         self.within[-1] += len(taken) - before
 
+    @property
+    def ok(self) -> int:
+        """How many messages were answered without an error, of those that are not pending."""
+        return sum(self.within) - self.errors.total()
+
     def outcomes(self) -> list[tuple[str, int]]:
         """Return how many messages had each outcome, of those that are not pending."""
-        return [(OK, sum(self.within) - self.errors.total()), *sorted(self.errors.items())]
+        return [(OK, self.ok), *sorted(self.errors.items())]
+
+
+class CallCounts(NamedTuple):
+    """How often one call was made, and how long it took."""
+
+    ok: int
+    failed: int
+    within: tuple[int, ...]
+    """How many took at most as long as each of `SECONDS`; the last took longer."""
+
+
+class Refusal(NamedTuple):
+    """A message that the gateway has refused."""
+
+    at: float
+    """When, in epoch seconds."""
+    session_id: str
+    address: str
+    app_id: int | None
+    user_id: int | None
+    call: str
+    code: str
+    """The code of the error."""
+    limit: str
+    """The limit that was reached; empty if none was."""
 
 
 class Handling:
@@ -70,6 +107,8 @@ class Handling:
         self._limits: Counter[str] = Counter()
         self.streams: Counter[str] = Counter()
         """The open streams, by kind."""
+        self.refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
+        """The latest messages that were refused."""
 
     def add(self, session: Session, call: Call | None, began: float) -> None:
         """Count the message of a session that was answered just now; `call` is its call, if known.
@@ -86,19 +125,60 @@ class Handling:
         if len(pending) >= PENDING:
             counts.settle()
         if session.error is not None:
-            _count(counts.errors, session.error.code)
-            if session.error.code == RATE_LIMIT:
-                _count(self._limits, str((session.error.details or {}).get("limit", "")))
+            self._failed(session, name, counts, session.error)
         if self._observers:
             for observe in self._observers:
                 observe(session, call, seconds)
         session.error = None
 
-    def metrics(self) -> Iterator[Metric]:
-        """Return the counts."""
+    def _failed(self, session: Session, name: str, counts: _Counts, error: ApiError) -> None:
+        _count(counts.errors, error.code)
+        if error.code not in REFUSALS:
+            return
+        limit = ""
+        if error.code == RATE_LIMIT:
+            limit = str((error.details or {}).get("limit", ""))
+            _count(self._limits, limit)
+        grant = session.first_grant
+        self.refusals.append(
+            Refusal(
+                time.time(),
+                session.id,
+                session.address,
+                session.app_id,
+                None if grant is None else grant.user_id,
+                name,
+                error.code,
+                limit,
+            )
+        )
+
+    def calls(self) -> dict[str, CallCounts]:
+        """Return the counts of each call."""
+        return {
+            name: CallCounts(counts.ok, counts.errors.total(), tuple(counts.within))
+            for name, counts in self._settled()
+        }
+
+    def _settled(self) -> list[tuple[str, _Counts]]:
+        """Return the calls in order, with nothing pending."""
         calls = sorted(self._calls.items())
         for _, counts in calls:
             counts.settle()
+        return calls
+
+    def errors(self) -> Counter[str]:
+        """Return how many messages were answered with each error code."""
+        return sum((counts.errors for counts in self._calls.values()), Counter())
+
+    @property
+    def limits(self) -> Mapping[str, int]:
+        """How many messages each limit has refused."""
+        return self._limits
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return the counts."""
+        calls = self._settled()
         yield Metric(
             "calls",
             Kind.COUNTER,

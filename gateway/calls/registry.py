@@ -52,6 +52,7 @@ class Audience(Enum):
     SIGNED_IN = "login"
     OWNER = "owner"
     AT_PAGES = "pages"
+    OPERATOR = "operator"
 
 
 SIGNED_IN: Final = Audience.SIGNED_IN
@@ -62,6 +63,9 @@ OWNER: Final = Audience.OWNER
 
 AT_PAGES: Final = Audience.AT_PAGES
 """Open to anybody, but only from a page that the gateway itself has served."""
+
+OPERATOR: Final = Audience.OPERATOR
+"""Requires the operator's sign-in at the gateway's page for operators; no token is enough."""
 
 NO_APPS: Final = "not for apps"
 """The note in lists of calls for a call that refuses tokens of apps."""
@@ -338,7 +342,7 @@ class Registry:
             needs=needs,
             scopes=scopes,
             scopes_in_order=tuple(self.scopes.in_order(scopes)),
-            needs_login=needs is not None and needs is not AT_PAGES,
+            needs_login=needs is not None and needs not in (AT_PAGES, OPERATOR),
             audience=audience,
             app_tokens=policy.get("app_tokens", not needed or not _are_managing(needed)),
             rate=policy.get("rate", Rate.GENERAL),

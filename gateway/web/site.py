@@ -47,6 +47,7 @@ _HSTS = "max-age=31536000"
 """How long, in seconds, a browser must connect to this host over TLS only (RFC 6797): a year."""
 
 CONSENT = "/oauth2/authorize"
+OPERATOR = "/operator"
 _PATHS = {"start": "/", "welcome": "/", "consent": CONSENT}
 """The paths of pages that are not served under their own name."""
 _OF_EXCHANGE = frozenset({"start", "account"})
@@ -83,6 +84,7 @@ class Site:
         limiter: RequestLimiter,
         keeps_to_tls: bool = False,
         has_exchange: bool = True,
+        has_operator: bool = False,
         fault: Callable[[], str | None] = lambda: None,
         metrics: MetricsPage | None = None,
     ) -> None:
@@ -90,7 +92,8 @@ class Site:
 
         `keeps_to_tls` sends `Strict-Transport-Security` in responses under a public host name.
 
-        `has_exchange` includes the pages about the paper exchange.
+        `has_exchange` includes the pages about the paper exchange, `has_operator` that of the
+        operator.
         """
         self._registry = registry
         self._token_endpoint = token_endpoint
@@ -98,6 +101,8 @@ class Site:
         self._secure = secure
         self._keeps_to_tls = keeps_to_tls
         self._pages = dict(_pages(has_exchange=has_exchange))
+        if not has_operator:
+            del self._pages[OPERATOR]
         self._schema = functools.cache(_schema)
         self._workers = workers
         self._limiter = limiter

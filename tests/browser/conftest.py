@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
+from tests.browser.steps import OPERATOR_TOKEN
 from tests.browser.tools import chromium
 from tests.browser.watch import Watch
 from tests.served import Served, serving
@@ -64,7 +65,8 @@ def gateway(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) ->
 @pytest.fixture(scope="package")
 def shared_gateway(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One gateway for all tests that leave nothing behind: a module makes this its `gateway`."""
-    with serving(tmp_path_factory.mktemp("shared")) as served:
+    folder = tmp_path_factory.mktemp("shared")
+    with serving(folder, "--operator-token", OPERATOR_TOKEN) as served:
         yield served
 
 

@@ -55,10 +55,16 @@ def _connect(gateway: Served, app_id: int | str, **options: Any) -> ClientConnec
 
 
 @contextmanager
+def connected(gateway: Served, app_id: int | str) -> Iterator[Program]:
+    """A program of this app that has not signed in."""
+    with _connect(gateway, app_id) as socket:
+        yield Program(socket)
+
+
+@contextmanager
 def program(gateway: Served, token: str, *, app_id: int | str = 1089) -> Iterator[Program]:
     """A program that is signed in with this token."""
-    with _connect(gateway, app_id) as socket:
-        running = Program(socket)
+    with connected(gateway, app_id) as running:
         reply = running.ask(authorize=token)
         assert "error" not in reply, reply
         yield running

@@ -2,6 +2,8 @@
 
 from playwright.sync_api import Page, expect
 
+OPERATOR_TOKEN = "a-token-of-the-operator"
+
 
 def sign_in_as_demo(page: Page) -> None:
     """Become the demo user, with the form that the page shows or else has behind a button."""
@@ -12,3 +14,9 @@ def sign_in_as_demo(page: Page) -> None:
         header.click()
     demo.last.click()  # behind a dialog the page may have a form of its own
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+def sign_in_as_operator(page: Page, token: str = OPERATOR_TOKEN) -> None:
+    """Enter the token at the operator's page."""
+    page.get_by_label("Operator token").fill(token)
+    page.get_by_role("button", name="Sign in").click()

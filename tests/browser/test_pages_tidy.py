@@ -18,7 +18,7 @@ from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
 from tests.browser.programs import owner, program, registered
-from tests.browser.steps import sign_in_as_demo
+from tests.browser.steps import sign_in_as_demo, sign_in_as_operator
 from tests.browser.watch import Watch
 from tests.served import Served
 
@@ -97,6 +97,8 @@ PAGES = {
     "consent-changed": Shown("/oauth2/authorize?app_id={changed}", "#changes li", sign_in_as_demo),
     "consent-signed-out": Shown("/oauth2/authorize?app_id={app_id}", "#refuse button"),
     "consent-refused": Shown("/oauth2/authorize?app_id={app_id}&scopes=root", "#asked .notice"),
+    "operator-signed-out": Shown("/operator", "form [name=operator_token]"),
+    "operator": Shown("/operator", "#connections table", sign_in_as_operator),
 }
 
 
@@ -132,6 +134,8 @@ def app_id(shared_gateway: Served) -> Iterator[int]:
         maker.ask(api_token=1, new_token="Made by the demo token", new_token_scopes=["read"])
         with program(shared_gateway, allow(registered_app), app_id=registered_app) as bot:
             bot.ask(balance=1)
+            bot.ask(buy="1", price=1)
+            bot.ask(api_token=1)  # refused: it is not for apps
             yield registered_app
 
 

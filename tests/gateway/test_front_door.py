@@ -198,6 +198,11 @@ VALID: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "oauth_apps": [{"oauth_apps": 1}],
+    "operator_app_update": [{"operator_app_update": 1089, "disabled": 0}],
+    "operator_end_session": [{"operator_end_session": "0123456789abcdef"}],
+    "operator_overview": [{"operator_overview": 1, "subscribe": 1}],
+    "operator_sign_in": [{"operator_sign_in": 1, "operator_token": "a-token-of-the-operator"}],
+    "operator_user_update": [{"operator_user_update": "ada@example.com", "disabled": 0}],
     "page_info": [{"page_info": 1}],
     "payment_methods": [{"payment_methods": 1, "country": "id"}],
     "paymentagent_create": [

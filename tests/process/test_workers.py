@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from scopegate.composition import declared
+from scopegate.demo import DEMO_EMAIL
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
@@ -470,3 +471,50 @@ def test_a_plugin_that_does_not_state_that_it_can_is_refused(tmp_path: Path) -> 
     (tmp_path / "own.py").write_text(PLUGIN)
     said = refusal(tmp_path, "--handlers", "own")
     assert "workers: own does not state that it works in several worker processes" in said
+
+
+async def test_the_operator_sees_and_ends_what_every_worker_has(tmp_path: Path) -> None:
+    operator_token = "a-token-of-the-operator"
+    sign_in = {"operator_sign_in": 1, "operator_token": operator_token}
+    with workers(tmp_path, "--operator-token", operator_token) as gateway:
+        first, second = gateway.workers()
+        page = Origin(gateway.page.rstrip("/"))
+        app_id = gateway.command("app", "create", "--name", "Helper")
+        async with AsyncExitStack() as stack:
+            operator = await stack.enter_async_context(gateway.at(first, origin=page))
+            bot = await stack.enter_async_context(gateway.at(second, app_id=app_id))
+            idle = await stack.enter_async_context(gateway.at(second))
+            trader = await stack.enter_async_context(gateway.at(second))
+            assert "error" not in await operator.ask(sign_in)
+            await trader.authorize(gateway.token)
+            await bot.refused({"balance": 1})
+            await idle.ask({"time": 1})
+            seen = (await operator.ask({"operator_overview": 1}))["operator_overview"]
+            assert [one["process"] for one in seen["processes"]] == [0, 1]
+            assert {"app_id": int(app_id), "connections": 1, "name": "Helper"} in seen["apps"]
+            assert seen["users"] == [{"connections": 1, "email": DEMO_EMAIL}]
+            assert seen["refusals"][0]["code"] == "AuthorizationRequired"
+            # All of these are at the other worker.
+            its = next(one for one in seen["connections"] if one["email"])
+            await operator.ask({"operator_end_session": its["session"]})
+            assert (await trader.ended())[0] == 4403
+            await operator.ask({"operator_app_update": int(app_id), "disabled": 1})
+            assert (await bot.ended())[0] == 4403
+            async with gateway.connected(app_id=app_id) as again:
+                assert await again.refused({"ping": 1}) == "InvalidAppID"
+            async with gateway.at(second) as again:
+                await again.authorize(gateway.token)
+                await operator.ask({"operator_user_update": DEMO_EMAIL, "disabled": 1})
+                assert (await again.ended())[0] == 4403
+            for pid in (first, second):
+                async with gateway.at(pid) as again:
+                    assert await again.refused({"authorize": gateway.token}) == "InvalidToken"
+            assert (await idle.ask({"ping": 1}))["ping"] == "pong"
+            # Attempts are counted together.
+            for number in range(5):
+                async with gateway.at((first, second)[number % 2], origin=page) as guess:
+                    wrong = {**sign_in, "operator_token": f"wrong-wrong-wrong-{number}"}
+                    assert await guess.refused(wrong) == "InvalidCredentials"
+            for pid in (first, second):
+                async with gateway.at(pid, origin=page) as guess:
+                    assert await guess.refused(sign_in) == "RateLimit"

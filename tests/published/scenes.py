@@ -13,6 +13,7 @@ from scopegate.demo import DEMO_EMAIL
 from scopegate.exchange.ledger import Account, Ledger
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.calls.registry import Call
+from scopegate.handlers.gateway.operator_calls import Operator
 from scopegate.schemas.published import PUBLISHED
 from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
@@ -24,6 +25,8 @@ Scene = Callable[[World, Client], Awaitable[Request]]
 OFFERED: Mapping[str, Call] = {call.name: call for call in sorted(declared(), key=lambda c: c.name)}
 OWN = sorted(OFFERED.keys() - PUBLISHED.keys())
 """The calls of the gateway's own pages."""
+
+OPERATOR_TOKEN = "a-token-of-the-operator"
 
 _numbers = itertools.count(1)
 
@@ -577,6 +580,39 @@ async def set_once(world: World, request: Request) -> None:
     client.leave()
 
 
+async def a_token_of_the_operator(world: World, client: Client) -> Request:
+    world.service(Operator).admit(OPERATOR_TOKEN)
+    return {"operator_sign_in": 1, "operator_token": OPERATOR_TOKEN}
+
+
+def as_the_operator(**request: Any) -> Scene:
+    """A request of the operator, if they can sign in where it is made."""
+
+    async def scene(world: World, client: Client) -> Request:
+        await client.ask(await a_token_of_the_operator(world, client))
+        return dict(request)
+
+    return scene
+
+
+async def an_app_to_disable(world: World, client: Client) -> Request:
+    app = await world.app("read", name=f"Chart bot {next(_numbers)}")
+    return await as_the_operator(operator_app_update=app.id, disabled=1)(world, client)
+
+
+async def a_connection_to_end(world: World, client: Client) -> Request:
+    bot = world.connect()
+    await bot.ask({"ping": 1})
+    ended = next(one for one in world.gateway.access.sessions if not one.at_pages)
+    return await as_the_operator(operator_end_session=ended.id)(world, client)
+
+
+async def a_user_to_disable(world: World, client: Client) -> Request:
+    email = f"ada{next(_numbers)}@example.com"
+    await world.user(email)
+    return await as_the_operator(operator_user_update=email, disabled=1)(world, client)
+
+
 SCENES: Mapping[str, Scene] = {
     "account_list": as_it_is(account_list=1),
     "account_reset": as_it_is(account_reset=1),
@@ -630,6 +666,11 @@ SCENES: Mapping[str, Scene] = {
     "new_account_real": as_it_is(new_account_real=1, address_postcode="3002", currency="EUR"),
     "new_account_virtual": a_code_to_sign_up_with,
     "oauth_apps": connected_apps,
+    "operator_app_update": an_app_to_disable,
+    "operator_end_session": a_connection_to_end,
+    "operator_overview": as_the_operator(operator_overview=1),
+    "operator_sign_in": a_token_of_the_operator,
+    "operator_user_update": a_user_to_disable,
     "page_info": as_it_is(page_info=1),
     "payment_methods": as_it_is(payment_methods=1, country="id"),
     "paymentagent_create": a_user_who_resides,
@@ -686,6 +727,13 @@ SCENES: Mapping[str, Scene] = {
     "website_config": as_it_is(website_config=1),
     "website_status": as_it_is(website_status=1),
 }
+
+
+async def owner_and_operator(world: World) -> Client:
+    """A page at which the demo user and the operator have signed in: it may make every call."""
+    client = await world.owner()
+    await client.ask(await a_token_of_the_operator(world, client))
+    return client
 
 
 async def signed_in(world: World, *scopes: str, to_make: str = "") -> Client:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from scopegate.gateway.calls.registry import AT_PAGES, OWNER
+from scopegate.gateway.calls.registry import AT_PAGES, OPERATOR, OWNER
 from scopegate.handlers.exchange.exchange_scopes import (
     ADMIN,
     PAYMENTS,
@@ -102,10 +102,17 @@ OWNER_ALONE = {
 }
 FOR_THE_OWNER = [name for name in OWN if OFFERED[name].audience is OWNER]
 FOR_THE_PAGES = [name for name in OWN if OFFERED[name].audience is AT_PAGES]
+FOR_THE_OPERATOR = [name for name in OWN if OFFERED[name].audience is OPERATOR]
+OPERATOR_ALONE = {
+    "code": "PermissionDenied",
+    "message": "Permission denied, requires the operator's own sign-in at the gateway's page"
+    " /operator.",
+}
 
 
 def test_every_own_call_but_the_limits_is_for_the_owner_or_the_pages_or_has_a_scope() -> None:
-    rest = [name for name in OWN if name not in FOR_THE_OWNER + FOR_THE_PAGES]
+    apart = {*FOR_THE_OWNER, *FOR_THE_PAGES, *FOR_THE_OPERATOR}
+    rest = [name for name in OWN if name not in apart]
     assert {name: OFFERED[name].scopes for name in rest} == {
         "app_flow": {ADMIN},
         "app_origins": {ADMIN},
@@ -145,4 +152,24 @@ async def test_what_is_the_pages_no_other_client_can_do(world: World, name: str)
         assert (await client.ask(await SCENES[name](world, client)))["error"] == PAGES_ALONE
     page = world.connect(at_pages=True)
     reply = await page.ask(await SCENES[name](world, page))
+    assert "error" not in reply, reply["error"]
+
+
+@pytest.mark.parametrize("name", FOR_THE_OPERATOR)
+async def test_what_is_the_operators_nobody_else_can_do(world: World, name: str) -> None:
+    request = await SCENES[name](world, world.connect(at_pages=True))
+    owner = await world.owner()
+    assert (await owner.ask(request))["error"] == OPERATOR_ALONE
+    for origin in ("", "null", "http://evil.test", "http://127.0.0.1:5556"):
+        client = world.connect(origin=origin)
+        # Not even with the operator's token.
+        assert (await client.ask(await SCENES[name](world, client)))["error"] == OPERATOR_ALONE
+        await client.authorize(await world.token())
+        assert (await client.ask(await SCENES[name](world, client)))["error"] == OPERATOR_ALONE
+    app = await world.app()
+    bot = world.connect(app_id=app.id)
+    await bot.authorize(await world.token(app=app))
+    assert (await bot.ask(await SCENES[name](world, bot)))["error"] == OPERATOR_ALONE
+    operator = world.connect(at_pages=True)
+    reply = await operator.ask(await SCENES[name](world, operator))
     assert "error" not in reply, reply["error"]

@@ -11,9 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from scopegate.gateway.calls.registry import Call, problems_of
-from scopegate.schemas.published import SENSITIVE_FIELDS
 from scopegate.testing import Client, World
-from tests.published.scenes import OFFERED, SCENES, Request
+from tests.published.scenes import OFFERED, SCENES, Request, owner_and_operator
 
 FIELDS = [(name, field) for name, call in OFFERED.items() for field in call.request.model_fields]
 
@@ -90,12 +89,12 @@ def names(reply: Mapping[str, Any], field: str) -> bool:
 
 async def scenes(world: World) -> list[tuple[str, Request]]:
     """A right request for every call that is offered."""
-    owner = await world.owner()
+    owner = await owner_and_operator(world)
     return [(name, await SCENES[name](world, owner)) for name in OFFERED]
 
 
 async def test_an_unknown_field_is_named(world: World) -> None:
-    client = await world.owner()
+    client = await owner_and_operator(world)
     asked = 0
     for name, request in await scenes(world):
         reply = await client.ask({**request, "no_such_field": 1})
@@ -111,7 +110,7 @@ async def test_an_unknown_field_is_named(world: World) -> None:
 
 
 async def test_a_missing_field_is_named(world: World) -> None:
-    client = await world.owner()
+    client = await owner_and_operator(world)
     asked = 0
     for name, request in await scenes(world):
         for field, about in OFFERED[name].request.model_fields.items():
@@ -123,7 +122,7 @@ async def test_a_missing_field_is_named(world: World) -> None:
 
 
 async def test_a_wrong_type_is_refused_and_the_field_named(world: World) -> None:
-    client = await world.owner()
+    client = await owner_and_operator(world)
     taken = []
     asked = set()
     for name, request in await scenes(world):
@@ -140,7 +139,7 @@ async def test_a_wrong_type_is_refused_and_the_field_named(world: World) -> None
 
 
 async def test_null_is_no_value(world: World) -> None:
-    client = await world.owner()
+    client = await owner_and_operator(world)
     taken = []
     for name, request in await scenes(world):
         for field in OFFERED[name].request.model_fields.keys() - NULLABLE.get(name, set()):
@@ -155,13 +154,13 @@ async def test_null_is_no_value(world: World) -> None:
     [(name, field) for name, fields in NULLABLE.items() for field in sorted(fields)],
 )
 async def test_null_is_taken_where_it_is_published(world: World, name: str, field: str) -> None:
-    client = await world.owner()
+    client = await owner_and_operator(world)
     reply = await client.ask({**await SCENES[name](world, client), field: None})
     assert reply.get(name), reply
 
 
 async def test_what_lies_deeper_is_named_by_its_path(world: World) -> None:
-    client = await world.owner()
+    client = await owner_and_operator(world)
     settings = {"set_settings": 1}
     for request, path in (
         (settings | {"feature_flag": {"no_such_field": 1}}, "feature_flag.no_such_field"),
@@ -217,13 +216,13 @@ async def test_a_message_written_the_other_way_is_answered_the_same(world: World
     """`{"ping": "1"}` is sent by a published web app, a numeric `end` by the JavaScript client."""
     changed = set()
     for name, scene in SCENES.items():
-        client = await world.owner()
+        client = await owner_and_operator(world)
         request = await scene(world, client)
         written = {key: the_other_way(value) for key, value in request.items()}
         reply = await client.ask(written | {"req_id": 77})
         assert "error" not in reply, (name, reply["error"])
         shown = {
-            key: "<not shown>" if key in SENSITIVE_FIELDS else value
+            key: "<not shown>" if key in world.gateway.registry.secret_fields else value
             for key, value in written.items()
         }
         assert reply["echo_req"] == shown | {"req_id": 77}  # as it was sent, unless it is secret
