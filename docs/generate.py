@@ -7,6 +7,7 @@ python -m docs.generate --check   exit with 1 if one of them is stale
 """
 
 import asyncio
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 from pydantic_core import PydanticUndefined
 
 from docs import licences, reply_examples
@@ -455,4 +457,6 @@ def main(check: bool) -> int:
 
 
 if __name__ == "__main__":
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)  # as `serve` logs by default
+    structlog.configure(wrapper_class=quiet)
     sys.exit(main("--check" in sys.argv[1:]))

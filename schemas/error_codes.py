@@ -19,6 +19,7 @@ ANY_CALL: Final[Mapping[str, str]] = MappingProxyType(
         "SanityCheckFailed": "A key, a text or a number of the message is not accepted anywhere.",
         "Timeout": "The call took too long and was cancelled.",
         "ServiceRestart": "The gateway is shutting down; connect again later.",
+        "SessionEnded": "The operator has ended this connection.",
         "StorageUnavailable": "The database cannot be written at present; nothing was changed.",
         "InternalServerError": "An error in the gateway, which it has logged.",
     }

@@ -35,6 +35,7 @@ from scopegate.gateway.calls.errors import (
     invalid_app_id,
     invalid_token,
     rate_limit,
+    session_ended,
     token_suspended,
 )
 from scopegate.gateway.calls.limits import Profile
@@ -430,17 +431,20 @@ class Access:
             if refusal is not None:  # its next message is refused; its streams end now
                 session.finish_streams(refusal)
             if app.disabled_at is not None:
-                session.end(_ended_by_operator("the app was disabled"))
+                session.end(Disconnect(ENDED_BY_OPERATOR, "the app was disabled"))
 
     def _user_disabled(self, disabled: UserDisabled) -> None:
         for session in self._signed_in():
             if any(grant.user_id == disabled.user_id for grant in session.grants.values()):
-                session.end(_ended_by_operator("the user was disabled"))
+                session.finish_streams(invalid_token())
+                session.end(Disconnect(ENDED_BY_OPERATOR, "the user was disabled"))
 
     def _session_ended(self, ended: SessionEnded) -> None:
         for session in list(self.sessions):
             if session.id == ended.session_id:
-                session.end(_ended_by_operator("the operator has ended this connection"))
+                why = session_ended()
+                session.finish_streams(why)  # many clients report this, but no close
+                session.end(Disconnect(ENDED_BY_OPERATOR, why.message))
 
     def _take_back(self, announced: TokensEnded, *, why: ApiError | None) -> None:
         """Revoke the grants of these tokens on live connections; `why` is their streams' error."""
@@ -601,10 +605,6 @@ class Access:
             await self.flush()
             if any(moment <= time.time() for moment in self._expiring.values()):
                 await self._store.write(tokens.end_expired)
-
-
-def _ended_by_operator(why: str) -> Disconnect:
-    return Disconnect(ENDED_BY_OPERATOR, why)
 
 
 def _without_grants(sessions: Iterable[Session]) -> int:

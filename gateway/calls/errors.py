@@ -119,6 +119,11 @@ def service_restart() -> ApiError:
     return ApiError("ServiceRestart", "The gateway is shutting down. Connect again in a while.")
 
 
+def session_ended() -> ApiError:
+    """The error that ends every stream of a connection that the operator ends."""
+    return ApiError("SessionEnded", "The operator has ended this connection.")
+
+
 def internal_error() -> ApiError:
     """The error for a bug in the gateway; it gives the client no details."""
     return ApiError(

@@ -1,11 +1,13 @@
 """The operator's page in the browser: what bots do is seen there, and ended."""
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Locator, Page, WebSocket, expect
 from websockets.exceptions import ConnectionClosed
 
 from tests.browser.conftest import Browse
-from tests.browser.programs import Program, connected, program, refusal_of
+from tests.browser.programs import Program, connected, program, refusal_of, registered
 from tests.browser.steps import OPERATOR_TOKEN, sign_in_as_operator
 from tests.browser.test_signing_in import EMAIL, PASSWORD, sign_in
 from tests.browser.watch import Watch
@@ -61,7 +63,7 @@ def test_a_bot_is_watched_and_its_connection_and_user_ended(
         seen.get_by_role("button", name="End").click()
         agree(page, "End connection")
         expect(page.locator("#said")).to_have_text("The connection from 127.0.0.1 was ended.")
-        assert end_of(bot) == (4403, "the operator has ended this connection")
+        assert end_of(bot) == (4403, "The operator has ended this connection.")
         expect(seen).to_have_count(0)
 
     with program(gateway, bot_token) as bot:
@@ -86,8 +88,13 @@ def test_a_bot_is_watched_and_its_connection_and_user_ended(
     expect(owner.get_by_role("heading", name="Your tokens")).to_be_visible()
 
 
-def test_an_app_is_disabled_and_enabled(page: Page, gateway: Served) -> None:
-    app_id = gateway.command("app", "create", "--name", "Helper")
+@pytest.fixture
+def app_id(gateway: Served) -> Iterator[int]:
+    with registered(gateway, "http://127.0.0.1:9/back", "read") as registered_app:
+        yield registered_app
+
+
+def test_an_app_is_disabled_and_enabled(page: Page, gateway: Served, app_id: int) -> None:
     page.goto("/operator")
     sign_in_as_operator(page)
     app = rows(page, "Apps by connections").filter(has_text="Helper")

@@ -305,6 +305,7 @@ def test_all_offered_calls_are_there_without_a_gateway() -> None:
             "CopyTrading",
             "General",
             "Offerings",
+            "Operator",
             "Oversight",
             "Pages",
         ),

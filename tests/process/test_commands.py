@@ -21,6 +21,7 @@ from scopegate.commands.user import user as user_group
 from scopegate.exchange import agents, exclusion, ledger
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
 from scopegate.store.transactions import Transaction
 from tests import stores
@@ -114,6 +115,12 @@ async def is_signed_out(client: SocketClient) -> None:
     assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
+async def is_locked_out(client: SocketClient) -> None:
+    """Its stream ends with `InvalidToken`, and then the connection."""
+    assert (await soon(client))["error"]["code"] == "InvalidToken"
+    assert (await client.ended())[0] == ENDED_BY_OPERATOR
+
+
 # Tokens.
 
 
@@ -199,7 +206,7 @@ async def test_child_tokens_are_listed_and_end_with_their_parent(
         await is_signed_out(client)
         assert await client.refused({"authorize": revoked}) == "InvalidToken"
         await command(gateway, "user", "disable", "--email", ada.email)
-        await is_signed_out(other)
+        await is_locked_out(other)
 
 
 async def test_the_operator_sees_what_a_token_was_used_for(gateway: Served, ada: Person) -> None:
@@ -243,9 +250,34 @@ async def test_a_user_is_created_and_locked_out(gateway: Served) -> None:
         assert (await client.authorize(text))["country"] == "id"
     async with watching(gateway, text) as client, watching(gateway, other) as second:
         await command(gateway, "user", "disable", "--email", "grace@example.com")
-        await is_signed_out(client)
-        await is_signed_out(second)
+        await is_locked_out(client)
+        await is_locked_out(second)
+    async with gateway.connected() as client:
         assert await client.refused({"authorize": text}) == "InvalidToken"
+        await command(gateway, "user", "enable", "--email", "grace@example.com")
+        await client.authorize(token(gateway, demo, "Bot"))
+
+
+async def test_an_app_is_disabled_and_enabled(gateway: Served) -> None:
+    async with watching(gateway, gateway.token) as owner:
+
+        async def of_app(*arguments: str) -> str:
+            """Run a command about apps, and wait until the gateway has applied its change."""
+            printed = await command(gateway, "app", *arguments)
+            # Changes are applied in their order: with this one the other is known.
+            credit = ("--loginid", gateway.loginids[0], "--amount", "1")
+            await command(gateway, "account", "credit", *credit)
+            await soon(owner)
+            return printed
+
+        app_id = await of_app("create", "--name", "Helper")
+        async with gateway.connected(app_id=app_id) as client:
+            assert (await client.ask({"ping": 1}))["ping"] == "pong"
+            await of_app("disable", "--app-id", app_id)
+            assert (await client.ended())[0] == ENDED_BY_OPERATOR
+        await of_app("enable", "--app-id", app_id)
+        async with gateway.connected(app_id=app_id) as client:
+            assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
 async def test_a_user_is_created_with_a_residence(gateway: Served) -> None:

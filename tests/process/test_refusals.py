@@ -181,8 +181,11 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "account reset": ("--loginid", "VRTC9000001"),
     "user create": ("--email", "ada@example.com", "--password", "long enough"),
     "user disable": ("--email", "ada@example.com"),
+    "user enable": ("--email", "ada@example.com"),
     "user password": ("--email", "ada@example.com", "--password", "long enough"),
     "app create": ("--name", "Bot"),
+    "app disable": ("--app-id", "1090"),
+    "app enable": ("--app-id", "1090"),
     "app list": (),
 }
 
@@ -285,6 +288,10 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("account reset --loginid VRTC1", "no account VRTC1"),
         ("user create --email ada@example.com --password longenough", "already"),
         ("user disable --email eve@example.com", "no user eve@example.com"),
+        ("user enable --email eve@example.com", "no user eve@example.com"),
+        ("app disable --app-id 999", "no app 999"),
+        ("app disable --app-id 1089", "own pages use it"),
+        ("app enable --app-id 999", "no app 999"),
         ("user password --email eve@example.com --password longenough", "no user eve@example.com"),
         ("app create --name !", "name:"),
         (

@@ -479,26 +479,27 @@ async def test_the_operator_sees_and_ends_what_every_worker_has(tmp_path: Path) 
     with workers(tmp_path, "--operator-token", operator_token) as gateway:
         first, second = gateway.workers()
         page = Origin(gateway.page.rstrip("/"))
-        app_id = gateway.command("app", "create", "--name", "Helper")
         async with AsyncExitStack() as stack:
             operator = await stack.enter_async_context(gateway.at(first, origin=page))
-            bot = await stack.enter_async_context(gateway.at(second, app_id=app_id))
             idle = await stack.enter_async_context(gateway.at(second))
             trader = await stack.enter_async_context(gateway.at(second))
             assert "error" not in await operator.ask(sign_in)
             await trader.authorize(gateway.token)
+            new = {"app_register": 1, "name": "Helper", "scopes": ["read"]}
+            app_id = (await trader.ask(new))["app_register"]["app_id"]
+            bot = await stack.enter_async_context(gateway.at(second, app_id=app_id))
             await bot.refused({"balance": 1})
             await idle.ask({"time": 1})
             seen = (await operator.ask({"operator_overview": 1}))["operator_overview"]
             assert [one["process"] for one in seen["processes"]] == [0, 1]
-            assert {"app_id": int(app_id), "connections": 1, "name": "Helper"} in seen["apps"]
+            assert {"app_id": app_id, "connections": 1, "name": "Helper"} in seen["apps"]
             assert seen["users"] == [{"connections": 1, "email": DEMO_EMAIL}]
             assert seen["refusals"][0]["code"] == "AuthorizationRequired"
             # All of these are at the other worker.
             its = next(one for one in seen["connections"] if one["email"])
             await operator.ask({"operator_end_session": its["session"]})
             assert (await trader.ended())[0] == 4403
-            await operator.ask({"operator_app_update": int(app_id), "disabled": 1})
+            await operator.ask({"operator_app_update": app_id, "disabled": 1})
             assert (await bot.ended())[0] == 4403
             async with gateway.connected(app_id=app_id) as again:
                 assert await again.refused({"ping": 1}) == "InvalidAppID"

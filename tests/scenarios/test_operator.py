@@ -23,7 +23,7 @@ from tests.served import Served, fetch
 EMAIL = "ada@example.com"
 RIGHT = {"operator_sign_in": 1, "operator_token": OPERATOR_TOKEN}
 WRONG = {"operator_sign_in": 1, "operator_token": "wrong-wrong-wrong-wrong"}
-ENDED = (ENDED_BY_OPERATOR, "the operator has ended this connection")
+ENDED = (ENDED_BY_OPERATOR, "The operator has ended this connection.")
 
 
 @pytest.fixture
@@ -213,6 +213,7 @@ async def test_a_session_is_ended_and_no_other(connected: Connected) -> None:
     for _ in range(2):  # to do it again changes nothing
         await act(operator, operator_end_session=its["session"])
         assert await bot.ended() == ENDED
+    assert [message["error"]["code"] for message in bot.received] == ["SessionEnded"]
     assert (await other.ask({"ping": 1}))["ping"] == "pong"
     again = await connected.connect()
     assert "error" not in await again.ask({"authorize": token})
@@ -257,6 +258,7 @@ async def test_a_disabled_user_is_out_until_they_are_enabled(connected: Connecte
         assert reply["operator_user_update"] == {"disabled": 1, "email": EMAIL}
         for ended in (bot, page):
             assert await ended.ended() == (ENDED_BY_OPERATOR, "the user was disabled")
+    assert [message["error"]["code"] for message in bot.received] == ["InvalidToken"]
     again = await connected.connect()
     assert await again.refused({"authorize": token}) == "InvalidToken"
     visitor = world.connect(at_pages=True)
@@ -292,6 +294,7 @@ async def test_a_disabled_app_is_out_until_it_is_enabled(connected: Connected) -
         }
         for ended in (bot, idle):
             assert await ended.ended() == (ENDED_BY_OPERATOR, "the app was disabled")
+    assert [message["error"]["code"] for message in bot.received] == ["InvalidAppID"]
     again = await connected.connect(app_id=app.id)
     refused = await again.ask({"authorize": token})
     assert refused["error"]["code"] == "InvalidAppID"
@@ -372,28 +375,3 @@ async def test_a_disabled_app_stays_disabled_after_a_change_and_a_restart(world:
         lambda reader: [one for one in apps.load_all(reader) if one.disabled_at is not None]
     )
     assert stored.name == "Chart bot 2"
-
-
-async def test_the_command_line_ends_the_connections_of_a_disabled_user(served: Served) -> None:
-    created = served.command("user", "create", "--email", EMAIL, "--password", "correct horse")
-    to = ("--loginid", created.split()[0], "--scopes", "read", "--name", "Bot")
-    token = served.command("token", "create", *to)
-    async with served.connected() as bot:
-        await bot.authorize(token)
-        served.command("user", "disable", "--email", EMAIL)
-        assert await bot.ended() == (ENDED_BY_OPERATOR, "the user was disabled")
-    served.command("user", "enable", "--email", EMAIL)
-    token = served.command("token", "create", *to)
-    async with served.connected() as bot:
-        await bot.authorize(token)
-
-
-async def test_the_command_line_disables_an_app(served: Served) -> None:
-    app_id = served.command("app", "create", "--name", "Helper")
-    async with served.connected(app_id=app_id) as bot:
-        await bot.ask({"ping": 1})
-        served.command("app", "disable", "--app-id", app_id)
-        assert await bot.ended() == (ENDED_BY_OPERATOR, "the app was disabled")
-    served.command("app", "enable", "--app-id", app_id)
-    async with served.connected(app_id=app_id) as bot:
-        assert (await bot.ask({"ping": 1}))["ping"] == "pong"

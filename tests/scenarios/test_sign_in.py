@@ -12,6 +12,7 @@ from websockets.typing import Origin
 from scopegate import testing
 from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.access import passwords, users
+from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR
 from scopegate.listening import listen
 from scopegate.store.errors import StoreError
 from scopegate.testing import Client, MemoryClient, World
@@ -216,8 +217,8 @@ async def test_what_is_wrong_costs_one_hash_whoever_it_names(
 async def test_a_locked_out_user_is_told_no_more_than_anybody(ada: World) -> None:
     page, _ = await signed_in(ada)
     await ada.gateway.store.write(lambda job: users.disable(job, EMAIL))
-    assert await page.refused({"balance": 1}) == "AuthorizationRequired"
-    assert await page.refused(RIGHT) == "InvalidCredentials"
+    assert (await page.ended())[0] == ENDED_BY_OPERATOR
+    assert await ada.connect(at_pages=True).refused(RIGHT) == "InvalidCredentials"
 
 
 async def test_an_address_that_tries_many_passwords_waits(ada: World) -> None:

@@ -132,7 +132,7 @@ const showConnections = list(
 const showApps = list(
   "apps",
   "Apps by connections",
-  [{ title: "App" }, { title: "Connections", numeric: true }, { title: "" }],
+  [{ title: "App" }, { title: "Open", numeric: true }, { title: "" }],
   ({ app_id: id }) => id,
   withAction(
     ({ app_id: id, name, connections }) => [
@@ -141,7 +141,7 @@ const showApps = list(
     ],
     ({ app_id: id, name }) =>
       id === PAGES_APP
-        ? hint("used by these pages")
+        ? hint("of these pages")
         : action("Disable", `app ${name}`, {
             onclick: (button) => disableApp(id, `${name} (app ${id})`, button),
           }),
@@ -152,7 +152,7 @@ const showApps = list(
 const showUsers = list(
   "users",
   "Users by connections",
-  [{ title: "User" }, { title: "Connections", numeric: true }, { title: "" }],
+  [{ title: "User" }, { title: "Open", numeric: true }, { title: "" }],
   ({ email }) => email,
   withAction(
     ({ email, connections }) => [email, connections.toLocaleString("en")],
@@ -314,6 +314,7 @@ async function act(button, request, done) {
   await busy(button, async () => {
     try {
       await api.ask(request);
+      byId("disable").reset();
       showResult(byId("said"), "good", h("p", {}, done));
     } catch (error) {
       showResult(byId("said"), "error", h("p", {}, `Nothing was changed. ${error.message}`));
@@ -388,7 +389,7 @@ function buildForms() {
     event.preventDefault();
     const value = whom.value.trim();
     await (/^[0-9]+$/.test(value)
-      ? disableApp(Number(value), `app ${value}`, button)
+      ? disableApp(Number(value), `App ${value}`, button)
       : disableUser(value, button));
   };
 }
