@@ -298,8 +298,8 @@ class AuditRecord(TypedDict):
     about: str
     """What it is about, such as the token, the app or the address, in one line."""
     actor: str
-    """Who did it: `owner` (at the gateway's pages), `token` or `app` with its number, `command
-    line` (the operator of the gateway) or `gateway`."""
+    """Who did it: `owner` (at the gateway's pages), `token` or `app` with its number, `operator`,
+    `command line` or `gateway`."""
     at: int
     """The time, in epoch seconds."""
     event: str

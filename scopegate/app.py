@@ -180,7 +180,6 @@ async def compose(
                 **given,
             },
         )
-        level = logs.level_of(settings.log_level)
         call_log = None
         if level <= logging.INFO:
             call_log = CallLog(services[Scopes], every=level <= logging.DEBUG)

@@ -315,6 +315,8 @@ def set_disabled(transaction: Transaction, app_id: int, *, disabled: bool) -> Ap
     changed = replace(app, disabled_at=time.time() if disabled else None)
     transaction.execute("UPDATE apps SET disabled_at = ? WHERE id = ?", changed.disabled_at, app_id)
     transaction.announce(AppChanged(changed))
+    event = Event.APP_DISABLED if disabled else Event.APP_ENABLED
+    audit.record(transaction, event, app.user_id, app=app_id, name=app.name)
     if disabled:
         for row in _links_of(transaction, app_id):
             tokens.suspend_all_of_link(transaction, row["id"])

@@ -29,6 +29,8 @@ DAY: Final = 86_400
 GATEWAY: Final = "gateway"
 """Who acts where no person does: the gateway itself, for example when tokens expire."""
 COMMAND: Final = "command line"
+OPERATOR: Final = "operator"
+"""Whoever has the operator's token, at the page `/operator`."""
 OWNER: Final = "owner"
 """The user, signed in at the gateway's pages."""
 
@@ -52,11 +54,17 @@ class Event(StrEnum):
     APP_REGISTERED = "app registered"
     APP_CHANGED = "app changed"
     APP_DELETED = "app deleted"
+    APP_DISABLED = "app disabled"
+    APP_ENABLED = "app enabled"
     APP_CONNECTED = "app connected"
     APP_DISCONNECTED = "app disconnected"
     USER_CREATED = "user created"
     USER_DISABLED = "user disabled"
+    USER_ENABLED = "user enabled"
     PASSWORD_SET = "password set"  # noqa: S105 - no password
+    CONNECTION_ENDED = "connection ended"
+    """By the operator."""
+    OPERATOR_SIGNED_IN = "operator signed in"
     CALLED = "called"
     """A call that needs the scope admin, and has changed something else."""
 
@@ -82,7 +90,7 @@ class Record:
     user_id: int | None
     """The user whom it concerns, if it concerns one."""
     actor: str
-    """Who did it: `owner`, `token 5`, `app 1089`, `command line` or `gateway`."""
+    """Who did it: `owner`, `token 5`, `app 1089`, `operator`, `command line` or `gateway`."""
     about: Mapping[str, Any]
     digest: str
 

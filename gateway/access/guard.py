@@ -347,7 +347,12 @@ class Access:
 
     async def write_for_operator(self, job: Job[T]) -> T:
         """Run a job of the operator, who needs no grant; else like `write`."""
-        result = await self._store.write(job)
+
+        def audited(transaction: Transaction) -> T:
+            transaction.actor = audit.OPERATOR
+            return job(transaction)
+
+        result = await self._store.write(audited)
         await self._applied_everywhere()
         return result
 

@@ -187,6 +187,7 @@ def enable(transaction: Transaction, email: str) -> None:
     """Let a disabled user sign in again. Raises `StoreError` if there is no such user."""
     user = by_email(transaction, email)
     transaction.execute("UPDATE users SET disabled_at = NULL WHERE id = ?", user["id"])
+    audit.record(transaction, Event.USER_ENABLED, user["id"])
 
 
 def disabled(reader: Snapshot, limit: int) -> list[Row]:

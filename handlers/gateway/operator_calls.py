@@ -17,7 +17,8 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
-from scopegate.gateway.access import apps, overview, users
+from scopegate.gateway.access import apps, audit, overview, users
+from scopegate.gateway.access.audit import Event
 from scopegate.gateway.access.guard import Access, SessionEnded
 from scopegate.gateway.access.overview import CallRate, Live, Overview, Seen
 from scopegate.gateway.calls.bus import Bus
@@ -115,6 +116,13 @@ class Operator:
             self._wrong.add(session.address)
             log.info("a wrong operator token", address=session.address, session=session.id)
             raise ApiError("InvalidCredentials", "The operator token is wrong.")
+        with suppress(StoreUnavailableError):  # the page is needed most while something fails
+            await self._access.write_for_operator(
+                lambda transaction: audit.record(
+                    transaction, Event.OPERATOR_SIGNED_IN, None, address=session.address
+                )
+            )
+        log.info("the operator signed in", address=session.address, session=session.id)
         session.is_operator = True
         return {"operator_sign_in": {"session": session.id}}
 
@@ -154,6 +162,7 @@ class Operator:
 
         def job(transaction: Transaction) -> tuple[str, None]:
             transaction.announce(SessionEnded(ended))
+            audit.record(transaction, Event.CONNECTION_ENDED, None, session=ended)
             return f"session {ended}", None
 
         await self._act(session, "end_session", job)

@@ -64,6 +64,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
     ],
     "app_update": [{"app_update": 1234, "name": "Mine", "scopes": ["read"]}],
     "asset_index": [{"asset_index": 1}],
+    "audit_trail": [{"audit_trail": 1, "limit": 5}],
     "authorize": [{"authorize": "abcdefgh"}, {"authorize": "MULTI", "tokens": ["a", "b"]}],
     "balance": [{"balance": 1, "account": "all", "subscribe": 1}, {"balance": 1}],
     "buy": [

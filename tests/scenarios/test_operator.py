@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from scopegate import testing
-from scopegate.gateway.access import apps, codes
+from scopegate.gateway.access import apps, audit, codes
 from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR, ApiError
 from scopegate.handlers.gateway.operator_calls import Operator
 from scopegate.settings import SettingsError, load
@@ -375,3 +375,28 @@ async def test_a_disabled_app_stays_disabled_after_a_change_and_a_restart(world:
         lambda reader: [one for one in apps.load_all(reader) if one.disabled_at is not None]
     )
     assert stored.name == "Chart bot 2"
+
+
+async def test_what_the_operator_does_is_in_the_audit_trail(world: World) -> None:
+    operator = await operator_of(world)
+    bot, _ = await bot_of(world)
+    app = await world.app("read")
+    (live,) = [one for one in (await overview(operator))["connections"] if one["email"] == EMAIL]
+    await act(operator, operator_end_session=live["session"])
+    await act(operator, operator_user_update=EMAIL, disabled=1)
+    await act(operator, operator_user_update=EMAIL, disabled=0)
+    await act(operator, operator_app_update=app.id, disabled=1)
+    await act(operator, operator_app_update=app.id, disabled=0)
+    assert bot.closed is not None
+    found = await world.gateway.store.read(lambda reader: audit.records(reader, limit=100))
+    done = [record.event for record in reversed(found) if record.actor == audit.OPERATOR]
+    assert done == [
+        "operator signed in",
+        "connection ended",
+        "user disabled",
+        "tokens ended",
+        "user enabled",
+        "app disabled",
+        "app enabled",
+    ]
+    assert await world.gateway.store.read(lambda reader: list(audit.faults(reader))) == []

@@ -241,7 +241,12 @@ function nothingDone(isFiltered) {
 // Sign-ins and changes.
 
 const CHANGES = [{ title: "When" }, { title: "What" }, { title: "By" }, { title: "Details" }];
-const ACTORS = { owner: "You", "command line": "The operator", gateway: "This gateway" };
+const ACTORS = {
+  owner: "You",
+  operator: "The operator",
+  "command line": "The operator",
+  gateway: "This gateway",
+};
 
 function changeRow({ about, actor, at, event }) {
   const cells = [moment(at), event, ACTORS[actor] ?? actor, about];
