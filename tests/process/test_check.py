@@ -78,7 +78,10 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def trade(served: Served) -> None:
         async with trading(served) as client, trading(served) as watcher:
             await watcher.ask({"transaction": 1, "subscribe": 1})
-            bought = [(await client.ask(buying()))["buy"]["contract_id"] for _ in range(12)]
+            bought = [
+                (await client.ask(buying(contract_type=kind)))["buy"]["contract_id"]
+                for kind in ("CALLE", "PUT") * 6  # of each two, one wins
+            ]
             async with asyncio.timeout(30):
                 await sales(watcher, set(bought))
             await client.ask(buying(duration=3000))
@@ -159,7 +162,7 @@ def test_a_database_that_was_served_has_no_fault(traded: Path) -> None:
     assert files_of(traded) == before
 
 
-SOLD = "(SELECT max(sold_by) FROM contracts WHERE status <> 'open')"
+SOLD = "(SELECT max(sold_by) FROM contracts WHERE status = 'won')"
 
 DAMAGE = {
     "a balance was changed": (
