@@ -13,8 +13,11 @@ SUBCOMMANDS: Final = {
         "commands.account",
         "List accounts, change their balances, and lift self-exclusion.",
     ),
-    "app": ("commands.app", "Register and list apps."),
-    "audit": ("commands.audit", "Show who signed in and changed what."),
+    "app": ("commands.app", "Register, list, disable and enable apps."),
+    "audit": (
+        "commands.audit",
+        "Show the audit trail: sign-ins, and changes of tokens, apps and users.",
+    ),
     "backup": ("commands.backup", "Copy the database to a new file and check the copy."),
     "calls": ("commands.calls", "List every call, the scopes that it needs and what it does."),
     "check": ("commands.check", "Check the database without changing it."),

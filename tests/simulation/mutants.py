@@ -69,11 +69,15 @@ def reply_before_commit() -> None:
     def writing(self: SqliteConnection) -> Iterator[None]:
         commit_open(self)
         self.execute("BEGIN IMMEDIATE")
+        before = self.schema_version()
         try:
             yield
         except BaseException:
             self.execute("ROLLBACK")
             raise
+        if self.schema_version() != before:  # the start reads the new tables at once
+            commit_open(self)
+            return
         asyncio.get_running_loop().call_later(0.05, commit_open, self)
 
     def commit_open(self: SqliteConnection) -> None:
