@@ -157,7 +157,7 @@ def _context_from(chain: Path, key: Path) -> ssl.SSLContext:
     def password() -> str:  # otherwise OpenSSL would wait for one at the terminal
         raise SettingsError(f"tls_key: {key} is encrypted: store the key without a password")
 
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = local_ca.server_context()
     try:
         for file in (chain, key):
             file.open().close()  # unlike OpenSSL's, this error names the file

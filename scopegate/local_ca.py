@@ -32,6 +32,13 @@ def key_file(db: Path) -> Path:
     return db.with_suffix(".ca-key.pem")
 
 
+def server_context() -> ssl.SSLContext:
+    """Return a TLS context of a server without a certificate, for TLS 1.2 and newer."""
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2  # Debian's Python leaves it to the system
+    return made
+
+
 def context(db: Path, names: Iterable[str]) -> ssl.SSLContext:
     """Return a TLS context with a certificate for these names. Raises `SettingsError`.
 
@@ -42,7 +49,7 @@ def context(db: Path, names: Iterable[str]) -> ssl.SSLContext:
     issued = authority.issue_cert(
         *names, not_before=now - timedelta(days=1), not_after=now + VALID_FOR
     )
-    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made = server_context()
     issued.configure_cert(made)
     return made
 

@@ -27,9 +27,10 @@ JSON = ("--log-format", "json")
 
 
 def lines(served: Served) -> list[dict[str, Any]]:
-    """The log's lines, once the gateway has ended."""
+    """The log's lines about clients, once the gateway has ended."""
     assert served.stop() == 0
-    return [orjson.loads(line) for line in served.stderr.splitlines()]
+    every = [orjson.loads(line) for line in served.stderr.splitlines()]
+    return [line for line in every if line["event"] != "the audit trail"]
 
 
 async def use(served: Served) -> str:
