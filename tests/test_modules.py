@@ -18,6 +18,7 @@ from tests.product_files import PACKAGES, ROOT, python_files
 OTHER_SUBJECT = frozenset(
     {
         "exchange/contracts/common/refusals.py",  # `test_refusals.py` is about the command line
+        "scopegate/commands/audit.py",  # `test_audit.py` is about what is recorded
         "scopegate/commands/calls.py",  # `test_calls.py` is about their registry
     }
 )
@@ -82,6 +83,10 @@ TESTED_BY: dict[str, str] = {
     "gateway/access/accounts.py": "tests/program/test_framework.py",
     "gateway/access/guard.py": "tests/scenarios/test_revocation.py",
     "gateway/access/oversight.py": "tests/scenarios/test_sign_in.py",
+    "gateway/access/overview.py": "tests/scenarios/test_operator.py",
+    "gateway/calls/call_log.py": "tests/monitoring/test_log_lines.py",
+    "gateway/calls/handling.py": "tests/monitoring/test_metrics.py",
+    "gateway/web/metrics_page.py": "tests/monitoring/test_metrics.py",
     "gateway/access/passwords.py": "tests/scenarios/test_sign_in.py",
     "gateway/access/users.py": "tests/scenarios/test_people.py",
     "gateway/calls/message.py": "tests/gateway/test_dispatch.py",
@@ -130,6 +135,7 @@ TESTED_BY: dict[str, str] = {
     "handlers/gateway/countries.py": "tests/scenarios/test_people.py",
     "handlers/gateway/general_calls.py": "tests/scenarios/test_limits.py",
     "handlers/gateway/oversight_calls.py": "tests/scenarios/test_consent.py",
+    "handlers/gateway/operator_calls.py": "tests/scenarios/test_operator.py",
     "handlers/gateway/page_calls.py": "tests/scenarios/test_sign_in.py",
     "handlers/gateway/gateway_scopes.py": "tests/program/test_framework.py",
     "handlers/gateway/session_calls.py": "tests/scenarios/test_tokens.py",
@@ -144,6 +150,8 @@ TESTED_BY: dict[str, str] = {
     "schemas/markup_messages.py": "tests/scenarios/test_markup.py",
     "schemas/offering_messages.py": "tests/scenarios/test_markets.py",
     "schemas/opening_messages.py": "tests/scenarios/test_people.py",
+    "runtime/health.py": "tests/monitoring/test_metrics.py",
+    "schemas/operator_messages.py": "tests/scenarios/test_operator.py",
     "schemas/owner_messages.py": "tests/scenarios/test_sign_in.py",
     "schemas/payment_agent_messages.py": "tests/scenarios/test_payments.py",
     "schemas/place_messages.py": "tests/scenarios/test_people.py",
@@ -195,7 +203,9 @@ TESTED_BY: dict[str, str] = {
     "scopegate/prefork.py": "tests/process/test_workers.py",
     "scopegate/worker.py": "tests/process/test_workers.py",
     "scopegate/plugins.py": "tests/program/test_framework.py",
-    "scopegate/retention.py": "tests/scenarios/test_growth.py",
+    "scopegate/commands/audit.py": "tests/process/test_commands.py",
+    "scopegate/process_metrics.py": "tests/monitoring/test_metrics.py",
+    "scopegate/tracing.py": "tests/monitoring/test_traces.py",
     "scopegate/testing.py": "tests/program/test_testkit.py",
     "exchange/pricing/extremes.py": "tests/exchange/test_lookbacks.py",
     "exchange/pricing/moved_strikes.py": "tests/exchange/test_resets.py",
@@ -221,6 +231,14 @@ TESTED_BY: dict[str, str] = {
 """The test file that exercises a module most directly, where none has the module's name."""
 
 SHOWN_BY: dict[str, str] = {
+    # Numbers of a running gateway, which are read over HTTP.
+    "gateway/access/overview.py": "test_many_connections_are_counted_and_the_busiest_listed",
+    "gateway/calls/handling.py": "test_metrics_count_what_clients_do",
+    "gateway/web/metrics_page.py": "test_a_token_admits_to_the_metrics",
+    "runtime/health.py": "test_it_is_alive_but_not_ready_while_nothing_can_be_written",
+    "scopegate/process_metrics.py": "test_one_answer_has_the_metrics_of_every_worker",
+    "scopegate/tracing.py": "test_a_collector_gets_a_span_for_each_call",
+    "scopegate/commands/audit.py": "test_the_operator_sees_who_changed_what",
     "store/writer_main.py": "test_it_starts_once_many_jobs_wait",
     "scopegate/prefork.py": "test_a_worker_that_was_killed_is_replaced",
     "scopegate/worker.py": "test_workers_end_with_their_parent",

@@ -228,6 +228,21 @@ async def test_the_operator_sees_what_a_token_was_used_for(gateway: Served, ada:
 # Users.
 
 
+async def test_the_operator_sees_who_changed_what(gateway: Served, ada: Person) -> None:
+    of = ("--loginid", ada.real, "--scopes", "read", "--name", "Bot")
+    created = gateway.command("token", "create", *of)
+    shown = gateway.command("audit", "--email", ada.email, "--limit", "1")
+    header, record = shown.splitlines()
+    assert header.split()[:2] == ["number", "at"]
+    assert "token created" in record
+    assert "command line" in record
+    assert "name: Bot" in record
+    assert created not in shown
+    assert "ok" in next(line for line in gateway.command("check").splitlines() if "audit" in line)
+    everything = gateway.command("audit", "--limit", "1000").splitlines()
+    assert record.split()[0] == everything[-1].split()[0]  # newest last
+
+
 def test_a_short_password_is_asked_for_again(tmp_path: Path) -> None:
     db = tmp_path / "users.db"
     run_once(db, lambda transaction: None)

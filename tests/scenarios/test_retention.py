@@ -15,6 +15,8 @@ from tests.served import over_sockets
 
 HOUR = 3_600.0
 BOUNDED = {
+    "audit": "Records of the audit trail",
+    "daily_authorizations": "Authorizations of a token",
     "changes": "Changes that other processes",
     "codes": "Authorization codes of apps",
     "contract_orders": "Orders of a contract",
@@ -29,6 +31,8 @@ BOUNDED = {
 }
 """The beginning of the rule of each table that is purged."""
 OLD = {
+    "audit": "id = 1",
+    "daily_authorizations": "1 = 1",
     "apps": "name = 'Old'",
     "changes": f"id <= (SELECT max(id) FROM changes) - {MAX_STORED_CHANGES}",  # noqa: S608
     "codes": "1 = 1",
@@ -93,6 +97,11 @@ def _old_rows(transaction: Transaction, user_id: int, loginids: list[str], marke
         " SELECT max(id), 'old', 'ping', 1, ? FROM tokens",
         LONG_AGO,
     )
+    execute(
+        "INSERT INTO daily_authorizations (day, token_id, address, times)"
+        " SELECT 19000, max(id), 'old', 2 FROM tokens"
+    )
+    execute("UPDATE audit SET at = ? WHERE id = 1", time.time() - 401 * DAY)
     execute(
         "INSERT INTO sign_ins (user_id, action, at, address, language, user_agent, succeeded)"
         " VALUES (?, 'login', ?, 'old', 'EN', '', 1)",

@@ -208,7 +208,7 @@ def end_sessions(server: Server) -> None:
 async def test_a_gateway_whose_number_was_taken_gets_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgresql_listener, "RECONNECT_SECONDS", 1.0)  # so that another is first
+    monkeypatch.setattr(postgresql_listener, "RECONNECT_SECONDS", 5.0)  # so that another is first
     server = postgresql.new_database()
     async with opened(server, 1) as [first]:
         end_sessions(server)
