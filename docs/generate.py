@@ -34,7 +34,7 @@ from scopegate.gateway.web.reply_example import reply_example
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.handlers.exchange.views.all_views import view_of_type
 from scopegate.retention import RULES
-from scopegate.runtime.metrics import Kind, Metric
+from scopegate.runtime.metrics import Metric
 from scopegate.schemas import error_codes
 from scopegate.schemas.declared import with_names
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest
@@ -415,7 +415,7 @@ def metrics_page() -> str:
         "|---|---|---|---|",
     ]
     for metric in sorted(asyncio.run(collected())):
-        name = f"{metric.name}_total" if metric.kind is Kind.COUNTER else metric.name
+        name = f"{metric.name}_total" if metric.kind == "counter" else metric.name
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         lines.append(f"| `{name}` | {metric.kind} | {labels} | {metric.text} |")
     return "\n".join([*lines, ""])

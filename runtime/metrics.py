@@ -10,8 +10,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import structlog
 
@@ -39,15 +38,9 @@ LAG_EVERY = 0.1
 log = structlog.get_logger("scopegate.metrics")
 
 
-class Kind(StrEnum):
-    """What a metric's numbers mean."""
-
-    COUNTER = "counter"
-    """A count since the start, which only grows."""
-    GAUGE = "gauge"
-    """A value at present."""
-    HISTOGRAM = "histogram"
-    """How many of the observed values lie within each bound."""
+Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
+"""What a metric's numbers mean: counts since the start, which only grow; values at present; or how
+many of the observed values lie within each bound."""
 
 
 class Distribution(NamedTuple):
@@ -82,22 +75,22 @@ class Metric(NamedTuple):
 
 def counter(name: str, text: str, value: float) -> Metric:
     """Return a count without labels."""
-    return Metric(name, Kind.COUNTER, text, (), (Sample((), value),))
+    return Metric(name, "counter", text, (), (Sample((), value),))
 
 
 def gauge(name: str, text: str, value: float) -> Metric:
     """Return a present value without labels."""
-    return Metric(name, Kind.GAUGE, text, (), (Sample((), value),))
+    return Metric(name, "gauge", text, (), (Sample((), value),))
 
 
 def counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     """Return counts by one label."""
-    return Metric(name, Kind.COUNTER, text, (label,), _samples(values))
+    return Metric(name, "counter", text, (label,), _samples(values))
 
 
 def gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     """Return present values by one label."""
-    return Metric(name, Kind.GAUGE, text, (label,), _samples(values))
+    return Metric(name, "gauge", text, (label,), _samples(values))
 
 
 def _samples(values: Mapping[str, float]) -> tuple[Sample, ...]:
@@ -125,7 +118,7 @@ class Histogram:
 
     def metric(self, name: str, text: str) -> Metric:
         """Return it as a metric without labels."""
-        return Metric(name, Kind.HISTOGRAM, text, (), (Sample((), self.distribution()),))
+        return Metric(name, "histogram", text, (), (Sample((), self.distribution()),))
 
 
 Source: TypeAlias = Callable[[], Iterable[Metric]]

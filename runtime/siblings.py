@@ -9,8 +9,9 @@ Rules:
 - A question is answered by the workers that are present. Those that fail to answer, or do not
   within `ANSWER_SECONDS`, are left out.
 - A gateway with a single process has no siblings: nothing is sent, and questions have no answers.
-- Messages are pickles of plain values, and of our own tuples, enumerations and data classes.
-  Nothing else is read from one, because those of gateways pass through the database.
+- Messages are pickles of plain values, and of our own tuples and data classes. Nothing else is read
+  from one, because those of gateways pass through the database; nor are enumerations, because how
+  they are pickled depends on the version of Python.
 - A gateway that has just left may only have lost its connection, and act for half a second more: a
   question then takes that long, as if it had been asked and had not answered.
 """
@@ -24,7 +25,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import is_dataclass
-from enum import Enum
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -64,7 +64,7 @@ class _Answered(NamedTuple):
 
 
 class _Reader(pickle.Unpickler):
-    """Reads plain values, and objects of our own classes; whatever else raises an exception."""
+    """Reads plain values, our own tuples and data classes; whatever else raises an exception."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "deque"):
@@ -72,7 +72,7 @@ class _Reader(pickle.Unpickler):
         if module.startswith("scopegate.") and "." not in name:
             found = super().find_class(module, name)
             is_ours = isinstance(found, type) and found.__module__ == module
-            if is_ours and (issubclass(found, tuple | Enum) or is_dataclass(found)):
+            if is_ours and (issubclass(found, tuple) or is_dataclass(found)):
                 return found
         raise pickle.UnpicklingError(f"a message with {module}.{name} is not read")
 

@@ -134,7 +134,10 @@ class _Line(asyncio.Protocol):
                     self._siblings.stopping = True
                     self._stop()
             else:
-                self._siblings.receive(sender, message)
+                try:
+                    self._siblings.receive(sender, message)
+                except Exception as problem:  # or the line would be closed, and this process end
+                    log.error("a message of a worker cannot be read", exc_info=problem)
 
     def connection_lost(self, problem: Exception | None) -> None:
         log.error("the parent process has ended, and so does this worker process")

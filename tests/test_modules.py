@@ -241,7 +241,6 @@ SHOWN_BY: dict[str, str] = {
     "scopegate/commands/audit.py": "test_the_operator_sees_who_changed_what",
     "store/writer_main.py": "test_it_starts_once_many_jobs_wait",
     "scopegate/prefork.py": "test_a_worker_that_was_killed_is_replaced",
-    "scopegate/worker.py": "test_workers_end_with_their_parent",
     # Parts of contracts and prices, which are made and asked through the types of contracts.
     "exchange/contracts/common/bounds.py": "test_stakes_and_payouts_have_their_bounds",
     "exchange/contracts/common/listing.py": "test_a_duration_that_is_not_offered_is_refused",

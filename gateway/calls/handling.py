@@ -13,7 +13,6 @@ from scopegate.gateway.calls.session import Session
 from scopegate.runtime.metrics import (
     SECONDS,
     Distribution,
-    Kind,
     Metric,
     Sample,
     counters,
@@ -181,7 +180,7 @@ class Handling:
         calls = self._settled()
         yield Metric(
             "calls",
-            Kind.COUNTER,
+            "counter",
             "Messages that were answered, by call and outcome: ok, or the code of the error.",
             ("call", "outcome"),
             tuple(
@@ -192,7 +191,7 @@ class Handling:
         )
         yield Metric(
             "call_seconds",
-            Kind.HISTOGRAM,
+            "histogram",
             "Seconds from the turn of a message to its answer, by call.",
             ("call",),
             tuple(

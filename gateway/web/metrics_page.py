@@ -94,9 +94,9 @@ def _families(collected: Iterable[OfProcess]) -> Iterable[Any]:
     from prometheus_client import core
 
     kinds: Mapping[Kind, Callable[..., Any]] = {
-        Kind.COUNTER: core.CounterMetricFamily,
-        Kind.GAUGE: core.GaugeMetricFamily,
-        Kind.HISTOGRAM: core.HistogramMetricFamily,
+        "counter": core.CounterMetricFamily,
+        "gauge": core.GaugeMetricFamily,
+        "histogram": core.HistogramMetricFamily,
     }
     families: dict[str, Any] = {}
     for worker, metrics in collected:

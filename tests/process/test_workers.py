@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from scopegate.composition import declared
 from scopegate.demo import DEMO_EMAIL
+from scopegate.runtime.siblings import Siblings
+from scopegate.worker import HEAD, _Line
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
@@ -519,3 +522,19 @@ async def test_the_operator_sees_and_ends_what_every_worker_has(tmp_path: Path) 
             for pid in (first, second):
                 async with gateway.at(pid, origin=page) as guess:
                     assert await guess.refused(sign_in) == "RateLimit"
+
+
+def test_a_message_that_cannot_be_read_ends_no_worker() -> None:
+    received: list[Any] = []
+    siblings = Siblings(0, 2, lambda *_: None)
+    siblings.on("words", lambda sender, words: received.append((sender, words)))
+    line = _Line(siblings, pytest.fail, pytest.fail)
+    other = Siblings(1, 2, lambda _, message: sent.append(message))
+    sent: list[bytes] = []
+    other.set_present([0])
+    other.send("words", "hello")
+    with capture_logs() as logged:
+        for message in (b"no pickle", *sent):
+            line.data_received(HEAD.pack(len(message), 1) + message)
+    assert received == [(1, "hello")]
+    assert [each["event"] for each in logged] == ["a message of a worker cannot be read"]

@@ -1,11 +1,14 @@
 """Messages between worker processes, and questions that not all of them answer."""
 
+import pickle
+from enum import StrEnum
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from scopegate.runtime import siblings as module
+from scopegate.runtime.metrics import Histogram, Metrics, counter
 from scopegate.runtime.siblings import Siblings
 from tests.runtime.siblings_in_memory import siblings
 
@@ -60,6 +63,26 @@ async def test_a_message_that_fails_is_reported_and_answered() -> None:
         assert await first.ask("news", 1) == []
         assert await first.ask("unknown", 1) == []
     assert [line["event"] for line in logged] == ["a message of a worker failed"]
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+async def test_an_enumeration_is_read_by_no_version_of_python() -> None:
+    """Some versions pickle it by its value, and others by calling `getattr`."""
+    first, second = siblings(2)
+    second.on("news", lambda *_: None)
+    with pytest.raises(pickle.UnpicklingError):
+        first.send("news", Colour.RED)
+
+
+async def test_metrics_are_read_as_they_were_sent() -> None:
+    metrics = Metrics()
+    metrics.add("a", lambda: [Histogram((1,)).metric("b", "B."), counter("c", "C.", 1)])
+    first, second = siblings(2)
+    second.on("metrics", lambda *_: metrics.collect())
+    assert await first.ask("metrics", None) == [metrics.collect()]
 
 
 async def test_who_joins_and_leaves_is_reported() -> None:
