@@ -1,6 +1,7 @@
 """What tests share: a world in memory, the same over sockets, and a gateway in its own process."""
 
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from coverage import Coverage
 from hypothesis import settings
 
 from scopegate import testing
+from scopegate.commands.serve import SWITCH_INTERVAL
 from scopegate.composition import declared
 from scopegate.schemas.published import PUBLISHED
 from scopegate.testing import Client, World
@@ -111,6 +113,10 @@ settings.load_profile("default")
 
 
 stores.move()
+if stores.ON_POSTGRESQL:
+    # As `serve` does. A thread of the store tells what other gateways have committed, and must get
+    # its turns beside clients in the same process.
+    sys.setswitchinterval(SWITCH_INTERVAL)
 
 FIRST = (
     "browser",

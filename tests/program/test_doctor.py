@@ -73,7 +73,7 @@ FINE: list[dict[str, Any]] = [
     {"smtp_security": "tls"},
     {"workers": 4},
     ON_SERVER,
-    {"store_unsafe": True},  # of a file it means nothing
+    {"store": "sqlite:scopegate.db", "store_unsafe": True},  # of a file it means nothing
 ]
 
 
