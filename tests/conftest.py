@@ -28,8 +28,8 @@ from tests.leftovers import (  # noqa: F401 - fixtures and hooks
 from tests.served import Served, over_sockets
 
 MEASURED = re.compile(
-    r"/program/|/process/test_(commands|gateways|machine_faults|market|serve|start_up|tls|wall_clock"
-    r"|workers|writer_process)\.py$"
+    r"/program/|/monitoring/|/store/test_copying|/process/test_(check|commands|doctor|gateways"
+    r"|machine_faults|market|serve|start_up|tls|wall_clock|workers|writer_process)\.py$"
 )
 """Tests whose gateways count for the coverage; others start such processes, too."""
 STATE_MACHINE = re.compile(r"_machine\.py$")
