@@ -8,7 +8,7 @@ Rules:
 
 import asyncio
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -111,6 +111,17 @@ class Histogram:
         """Count one value."""
         self.counts[bisect_left(self._bounds, value)] += 1
         self.total += value
+
+    def add_all(self, values: Iterable[float]) -> None:
+        """Count many values at once, which is cheaper than one by one."""
+        ordered = sorted(values)
+        before = 0
+        for place, bound in enumerate(self._bounds):
+            until = bisect_right(ordered, bound, before)
+            self.counts[place] += until - before
+            before = until
+        self.counts[-1] += len(ordered) - before
+        self.total += sum(ordered)
 
     def distribution(self) -> Distribution:
         """Return what was counted so far."""

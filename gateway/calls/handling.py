@@ -1,7 +1,6 @@
 """Counts how messages were handled: calls, their outcomes, and how long they took."""
 
 import time
-from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
@@ -11,8 +10,7 @@ from scopegate.gateway.calls.errors import RATE_LIMIT, ApiError
 from scopegate.gateway.calls.registry import Call
 from scopegate.gateway.calls.session import Session
 from scopegate.runtime.metrics import (
-    SECONDS,
-    Distribution,
+    Histogram,
     Metric,
     Sample,
     counters,
@@ -20,7 +18,7 @@ from scopegate.runtime.metrics import (
 )
 
 UNKNOWN = "unknown"
-"""Stands for the call of a message whose call is not known."""
+"""The name under which messages are counted whose call is not known."""
 OK = "ok"
 PENDING = 256
 """Messages of a call that are put into the bounds together, which is cheaper than one by one."""
@@ -41,30 +39,23 @@ Observer: TypeAlias = Callable[[Session, Call | None, float], None]
 class _Counts:
     """The messages of one call."""
 
-    __slots__ = ("errors", "pending", "total", "within")
+    __slots__ = ("errors", "pending", "seconds")
 
     def __init__(self) -> None:
         self.errors: Counter[str] = Counter()
         self.pending: list[float] = []
         """How many seconds the latest messages took; they are put into the bounds together."""
-        self.within = [0] * (len(SECONDS) + 1)
-        self.total = 0.0
+        self.seconds = Histogram()
 
     def settle(self) -> None:
         """Count what is pending within the bounds."""
-        taken, self.pending = sorted(self.pending), []
-        self.total += sum(taken)
-        before = 0
-        for place, bound in enumerate(SECONDS):
-            until = bisect_right(taken, bound, before)
-            self.within[place] += until - before
-            before = until
-        self.within[-1] += len(taken) - before
+        self.seconds.add_all(self.pending)
+        self.pending = []
 
     @property
     def ok(self) -> int:
         """How many messages were answered without an error, of those that are not pending."""
-        return sum(self.within) - self.errors.total()
+        return sum(self.seconds.counts) - self.errors.total()
 
     def outcomes(self) -> list[tuple[str, int]]:
         """Return how many messages had each outcome, of those that are not pending."""
@@ -77,7 +68,7 @@ class CallCounts(NamedTuple):
     ok: int
     failed: int
     within: tuple[int, ...]
-    """How many took at most as long as each of `SECONDS`; the last took longer."""
+    """How many took at most as long as each of `metrics.SECONDS`; the last took longer."""
 
 
 class Refusal(NamedTuple):
@@ -155,7 +146,7 @@ class Handling:
     def calls(self) -> dict[str, CallCounts]:
         """Return the counts of each call."""
         return {
-            name: CallCounts(counts.ok, counts.errors.total(), tuple(counts.within))
+            name: CallCounts(counts.ok, counts.errors.total(), tuple(counts.seconds.counts))
             for name, counts in self._settled()
         }
 
@@ -194,10 +185,7 @@ class Handling:
             "histogram",
             "Seconds from the turn of a message to its answer, by call.",
             ("call",),
-            tuple(
-                Sample((name,), Distribution(SECONDS, tuple(counts.within), counts.total))
-                for name, counts in calls
-            ),
+            tuple(Sample((name,), counts.seconds.distribution()) for name, counts in calls),
         )
         yield counters(
             "limit_refusals",

@@ -16,10 +16,13 @@ from scopegate.runtime.metrics import (
 
 
 def test_a_value_counts_for_the_first_bound_that_it_does_not_exceed() -> None:
-    histogram = Histogram((1, 2, 4))
-    for value in (0.5, 1, 1.5, 4, 5):
-        histogram.add(value)
-    assert histogram.distribution() == Distribution((1, 2, 4), (2, 1, 1, 1), 12.0)
+    values = (0.5, 1, 1.5, 4, 5)
+    singly, at_once = Histogram((1, 2, 4)), Histogram((1, 2, 4))
+    for value in values:
+        singly.add(value)
+    at_once.add_all(reversed(values))
+    expected = Distribution((1, 2, 4), (2, 1, 1, 1), 12.0)
+    assert singly.distribution() == at_once.distribution() == expected
 
 
 def test_names_begin_with_the_prefix_of_their_source() -> None:
