@@ -114,7 +114,7 @@ settings.load_profile("default")
 
 stores.move()
 if stores.ON_POSTGRESQL:
-    # As `serve` does. A thread of the store tells what other gateways have committed, and must get
+    # As `serve` does. A thread of the store reads what other gateways have committed, and must get
     # its turns beside clients in the same process.
     sys.setswitchinterval(SWITCH_INTERVAL)
 

@@ -30,7 +30,7 @@ GATEWAY: Final = "gateway"
 """Who acts where no person does: the gateway itself, for example when tokens expire."""
 COMMAND: Final = "command line"
 OPERATOR: Final = "operator"
-"""Whoever has the operator's token, at the page `/operator`."""
+"""The person who has the operator's token, at the page `/operator`."""
 OWNER: Final = "owner"
 """The user, signed in at the gateway's pages."""
 

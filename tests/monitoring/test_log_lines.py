@@ -1,4 +1,4 @@
-"""What the log tells of clients: one id through all lines, and never a secret."""
+"""What the log says about clients: one id in all lines, and never a secret."""
 
 import os
 from pathlib import Path
