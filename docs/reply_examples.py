@@ -20,7 +20,7 @@ from unittest.mock import patch
 import orjson
 
 from scopegate.gateway.access import overview
-from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls import dispatch, handling, token_form
 from scopegate.testing import NOON, world
 from tests.published import scenes
 
@@ -57,6 +57,8 @@ def _fixed(name: str) -> Iterator[None]:
     with (
         patch.object(time, "time", lambda: NOON),
         patch.object(time, "perf_counter", lambda: 0.0),
+        patch.object(dispatch, "perf_counter", lambda: 0.0),
+        patch.object(handling, "perf_counter", lambda: 0.0),
         patch.object(overview, "monotonic", lambda: 0.0),
         patch.object(secrets, "choice", chance.choice),
         patch.object(secrets, "token_hex", hexadecimal),
