@@ -20,7 +20,8 @@ import fcntl
 import mmap
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -30,7 +31,7 @@ from scopegate.store.errors import StoreUnavailableError, fault_of, unusable
 from scopegate.store.migrating import Check, Migrations
 from scopegate.store.sqlite import SqliteStore
 from scopegate.store.sqlite_connection import MAX_STORED_CHANGES, SqliteConnection, connect
-from scopegate.store.store import LOST_EXIT, POLL
+from scopegate.store.store import LOST_EXIT, POLL, WaitingJob
 from scopegate.store.transactions import (
     SEVERAL,
     Announcement,
@@ -168,6 +169,10 @@ class SharedStore(SqliteStore):
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._sharing.waker(self._number))
         self.catch_up()
+
+    def _commit(self, batch: list[WaitingJob]) -> Awaitable[Sequence[Change]]:
+        # The loop gives no way: the thread may wait for its turn.
+        return self._writer.begin(partial(self._write, batch=batch))
 
     def _start_polling(self) -> asyncio.Task[None]:
         return supervise("changes by other processes", self._poll_changes)

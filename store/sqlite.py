@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +28,7 @@ from scopegate.store.files import lock, prepare
 from scopegate.store.location import address
 from scopegate.store.migrating import Check, Migrations
 from scopegate.store.sqlite_connection import SqliteConnection, connect
-from scopegate.store.store import POLL, InFlight, Store, WaitingJob
+from scopegate.store.store import POLL, Store, WaitingJob
 from scopegate.store.transactions import (
     Change,
     Job,
@@ -48,6 +48,12 @@ MAX_PROCESS_BATCH = 32
 """Jobs that share one COMMIT of the process at most, while the event loop goes on with others."""
 MAX_IN_FLIGHT = 2
 """Batches that are given to the process at once, so that it need not wait for the event loop."""
+GIVE_WAY = 0.002
+"""Seconds for which the event loop waits at most while the thread runs the jobs of a batch.
+
+They would share the interpreter: under load, the thread would wait for it at each of some 30 steps
+of a trade, and twice as long in all. The loop goes on during the COMMIT, which waits for the disk.
+"""
 RETRY_SECONDS = 0.5
 """Seconds until it is asked again whether a batch was committed."""
 RESTART_SECONDS = 60.0
@@ -65,10 +71,25 @@ class _Thread(aiosqlite.Connection):
     """
 
     async def run(self, function: Callable[[SqliteConnection], T]) -> T:
+        """Run a function on the connection, and return its result."""
         result: T = await self._execute(  # type: ignore[no-untyped-call]
             lambda: function(cast("SqliteConnection", self._conn))
         )
         return result
+
+    def begin(self, function: Callable[[SqliteConnection], T]) -> asyncio.Future[T]:
+        """Do the same without a task, for a callback of the future, which cannot be awaited.
+
+        Never raises: the future does.
+        """
+        running = self.run(function)
+        try:
+            future: asyncio.Future[T] = running.send(None)  # the one that aiosqlite waits for
+        except Exception as problem:  # noqa: BLE001 - such as that it was closed
+            future = asyncio.get_running_loop().create_future()
+            future.set_exception(problem)
+        running.close()
+        return future
 
 
 class SqliteStore(Store):
@@ -89,6 +110,8 @@ class SqliteStore(Store):
         self._reader = _Thread(lambda: connect(path, read_only=True), iter_chunk_size=64)
         self._poller: asyncio.Task[None] | None = None
         self._lock: int | None = None
+        self._has_run = threading.Lock()
+        """Held until the thread has run the jobs of the batch, before their COMMIT."""
         self._uses_process = False
         self._process: WriterProcess | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -183,10 +206,11 @@ class SqliteStore(Store):
             return self._seen_version, False
         return row[0], _last_change(reader) > self._seen_change
 
-    def _commit_next(self, in_flight: deque[InFlight]) -> None:
+    def _commit_next(self) -> None:
         """Start to commit the next batches: one, or two if the process commits both."""
         if self._uses_process and len(self._waiting) >= MANY_WAITING:
             self._start_process()
+        in_flight = self._in_flight
         while self._waiting and len(in_flight) < MAX_IN_FLIGHT:
             if in_flight and (
                 self._process is None
@@ -196,7 +220,7 @@ class SqliteStore(Store):
                 return  # they must not write at the same time
             batch, process = self._next_batch()
             commit = self._commit(batch) if process is None else self._elsewhere(batch, process)
-            in_flight.append(InFlight(batch, self._committing(commit), process))
+            self._begin(batch, commit, process)
 
     def _next_batch(self) -> tuple[list[WaitingJob], WriterProcess | None]:
         """Take the next jobs that can share a COMMIT, and the process to run them, if any."""
@@ -212,12 +236,16 @@ class SqliteStore(Store):
             batch.append(waiting.popleft())
         return batch, self._process if is_portable else None
 
-    async def _commit(self, batch: list[WaitingJob]) -> Sequence[Change]:
-        return await self._writer.run(partial(self._write, batch=batch))
+    def _commit(self, batch: list[WaitingJob]) -> Awaitable[Sequence[Change]]:
+        self._has_run = has_run = threading.Lock()
+        has_run.acquire()
+        committing = self._writer.begin(partial(self._write, batch=batch))
+        has_run.acquire(timeout=GIVE_WAY)
+        return committing
 
     def _write(self, connection: SqliteConnection, batch: Sequence[WrittenJob]) -> Sequence[Change]:
         """Commit a batch in the writer's thread; return the changes of other processes before."""
-        return write_batch(connection, batch, self._seen_change)
+        return write_batch(connection, batch, self._seen_change, lambda _: self._has_run.release())
 
     async def _elsewhere(self, batch: list[WaitingJob], process: WriterProcess) -> Sequence[Change]:
         try:

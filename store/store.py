@@ -18,8 +18,9 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import orjson
 import structlog
@@ -72,13 +73,21 @@ class WaitingJob(WrittenJob):
         self.future = future
 
 
-class InFlight(NamedTuple):
+class InFlight:
     """A batch that is being committed."""
 
-    batch: list[WaitingJob]
-    committing: asyncio.Task[Sequence[Change] | Exception]
-    by: object = None
-    """What commits it, if not the store's own thread."""
+    __slots__ = ("batch", "began", "by", "committing", "outcome")
+
+    def __init__(
+        self, batch: list[WaitingJob], committing: asyncio.Future[Sequence[Change]], by: object
+    ) -> None:
+        self.batch = batch
+        self.committing = committing
+        self.by = by
+        """What commits it, if not the store's own thread."""
+        self.began = time.monotonic()
+        self.outcome: Sequence[Change] | Exception | None = None
+        """Once that has ended: the changes of other processes before it, or why it failed."""
 
 
 class Store(ABC):
@@ -89,7 +98,15 @@ class Store(ABC):
 
     def __init__(self) -> None:
         self._waiting: deque[WaitingJob] = deque()
-        self._work: asyncio.Task[None] | None = None
+        self._is_due = False
+        """Whether the first batch is about to be committed."""
+        self._in_flight: deque[InFlight] = deque()
+        self._answers: deque[Iterator[None]] = deque()
+        """The answers to the callers of each batch that was committed, in order."""
+        self._has_paused = False
+        """Whether further answers follow once the event loop has read its sockets."""
+        self._idle: asyncio.Future[None] | None = None
+        """What `close` waits for."""
         self._listeners: dict[str, list[Callable[[Any], None]]] = {}
         self._kinds: dict[str, type[Announcement]] = {}
         self.siblings = Siblings()
@@ -120,14 +137,21 @@ class Store(ABC):
 
     async def close(self) -> None:
         """Finish the waiting jobs, and close the database."""
-        while self._work is not None:
-            await asyncio.wait([self._work])
+        while self._is_busy:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a job waits, or its caller for the answer."""
+        return bool(self._waiting or self._in_flight or self._answers)
 
     @abstractmethod
-    async def _commit(self, batch: list[WaitingJob]) -> Sequence[Change]:
-        """Commit a batch; return the changes of other processes before it. Raises anything.
+    def _commit(self, batch: list[WaitingJob]) -> Awaitable[Sequence[Change]]:
+        """Commit a batch; return the changes of other processes before it.
 
-        Jobs may be put back into the queue: they are removed from the batch.
+        Awaiting it raises anything. Jobs may be put back into the queue: they are removed from the
+        batch.
         """
 
     @abstractmethod
@@ -144,7 +168,7 @@ class Store(ABC):
     def fault(self) -> StoreUnavailableError | None:
         """Return why the database cannot be used at present, as far as it is known."""
         fault = self.catch_up()
-        late = 0.0 if self._work is None else time.monotonic() - self._moved_at
+        late = time.monotonic() - self._moved_at if self._is_busy else 0.0
         if fault is None and late > OVERDUE:
             fault = StoreUnavailableError(f"no write has been finished for {late:.0f} seconds")
         return fault
@@ -174,12 +198,13 @@ class Store(ABC):
             fault = StoreBusyError("too many writes are waiting")
             self.complain(fault)
             raise fault
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(WaitingJob(job, future))
-        if self._work is None:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if not self._is_busy:
             self._moved_at = time.monotonic()
-            self._work = loop.create_task(self._write_all())
+        self._waiting.append(WaitingJob(job, future))
+        if not self._in_flight and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._commit_due)  # with those that come now
         return await future
 
     async def read(self, job: Reading[T]) -> T:
@@ -198,65 +223,73 @@ class Store(ABC):
                 raise
             raise fault from problem
 
-    async def _write_all(self) -> None:
-        in_flight: deque[InFlight] = deque()
-        answering: asyncio.Task[None] | None = None
-        try:
-            while self._waiting or in_flight:
-                self._commit_next(in_flight)
-                committed = await in_flight[0].committing
-                if answering is not None:  # in the order of the commits
-                    await answering
-                # The next batch is committed meanwhile.
-                answering = asyncio.create_task(self._answer(in_flight.popleft().batch, committed))
-                if not self._waiting and not in_flight:
-                    await answering
-        except asyncio.CancelledError:
-            for batch, committing, _ in in_flight:
-                committing.cancel()
-                await asyncio.wait([committing])
-                has_ended = not committing.cancelled()
-                stopped = StoreError("the store has stopped")
-                await self._answer(batch, committing.result() if has_ended else stopped)
-            raise
-        finally:
-            self._work = None
-            if self._waiting:  # an unexpected failure must not hold up the other jobs
-                self._work = asyncio.get_running_loop().create_task(self._write_all())
+    # From here to `_answer_some`, nothing waits for a task: each wait for one is a turn of the
+    # event loop, which is long under load, and a trade would wait for seven of them.
 
-    def _commit_next(self, in_flight: deque[InFlight]) -> None:
+    def _commit_due(self) -> None:
+        self._is_due = False
+        self._commit_next()
+
+    def _commit_next(self) -> None:
         """Start to commit the next batches, if none is in flight or several may be."""
-        if self._waiting and not in_flight:
+        if self._waiting and not self._in_flight:
             batch = self._next_jobs(self.max_batch)
-            in_flight.append(InFlight(batch, self._committing(self._commit(batch))))
+            self._begin(batch, self._commit(batch))
 
     def _next_jobs(self, most: int) -> list[WaitingJob]:
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
-    def _committing(
-        self, commit: Coroutine[Any, Any, Sequence[Change]]
-    ) -> asyncio.Task[Sequence[Change] | Exception]:
-        """Start to commit a batch: the changes of other processes before it, or why it failed."""
+    def _begin(
+        self, batch: list[WaitingJob], commit: Awaitable[Sequence[Change]], by: object = None
+    ) -> None:
+        """Let a batch be committed."""
+        in_flight = InFlight(batch, asyncio.ensure_future(commit), by)
+        self._in_flight.append(in_flight)
+        in_flight.committing.add_done_callback(partial(self._committed, in_flight))
 
-        async def committed() -> Sequence[Change] | Exception:
-            began = time.monotonic()
-            try:
-                foreign = await commit
-            except Exception as problem:  # noqa: BLE001 - logged once the callers have answers
-                return problem
-            finally:
-                self._moved_at = time.monotonic()
-                self._commits.add(self._moved_at - began)
+    def _committed(self, in_flight: InFlight, committing: asyncio.Future[Sequence[Change]]) -> None:
+        self._moved_at = time.monotonic()
+        self._commits.add(self._moved_at - in_flight.began)
+        if committing.cancelled():
+            in_flight.outcome = StoreError("the store has stopped")
+        elif (problem := committing.exception()) is not None:
+            # Logged once the callers have answers.
+            in_flight.outcome = problem if isinstance(problem, Exception) else StoreError(problem)
+        else:
+            in_flight.outcome = foreign = committing.result()
             if foreign:
                 self._seen_change = max(self._seen_change, foreign[-1][0])
-            return foreign
+        while self._in_flight and (outcome := self._in_flight[0].outcome) is not None:
+            self._answers.append(self._answer(self._in_flight.popleft().batch, outcome))
+        self._commit_next()  # while the callers are answered
+        if not self._has_paused:
+            self._answer_some()
 
-        return asyncio.create_task(committed())
+    def _answer_some(self) -> None:
+        """Answer callers until the event loop is to read its sockets again."""
+        self._has_paused = False
+        while self._answers:
+            try:
+                next(self._answers[0])
+            except StopIteration:
+                self._answers.popleft()
+            except Exception as problem:  # it must not hold up other batches
+                self._answers.popleft()
+                log.error("a batch was not answered", exc_info=problem)
+            else:
+                self._has_paused = True
+                asyncio.get_running_loop().call_soon(self._answer_some)
+                return
+        if self._idle is not None and not self._idle.done() and not self._is_busy:
+            self._idle.set_result(None)
 
-    async def _answer(
+    def _answer(
         self, batch: list[WaitingJob], committed: Sequence[Change] | Exception
-    ) -> None:
-        """Answer each caller of a batch, a few at a time, whatever happens; then log."""
+    ) -> Iterator[None]:
+        """Answer each caller of a batch, whatever happens; then log.
+
+        After a few callers, it yields for the event loop to read its sockets.
+        """
         problems: list[tuple[str, Exception]] = []
         failure: StoreError | None = None
         self._batches.add(len(batch))
@@ -276,8 +309,7 @@ class Store(ABC):
                 waiting.failed = fault_of(waiting.failed) or waiting.failed
             self._settle(waiting, problems)
             if count % ANSWERED_TOGETHER == 0:
-                with contextlib.suppress(asyncio.CancelledError):  # the others need answers too
-                    await asyncio.sleep(0)  # the event loop reads its sockets
+                yield
         with contextlib.suppress(Exception):  # a log that fails must not hold up other batches
             for waiting in batch:
                 if isinstance(waiting.failed, StoreUnavailableError):

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from scopegate.gateway.calls.errors import ApiError, Disconnect
+from scopegate.gateway.calls.errors import ApiError, Disconnect, rate_limit
 from scopegate.gateway.calls.registry import SIGNED_IN, call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import PAYMENTS, READ
@@ -63,6 +63,11 @@ class Stranger:
             raise ZeroDivisionError
         elif what == "refuse":
             raise ApiError("NotToday", "Come back tomorrow.", {"behave": "Not today."})
+        elif what == "limit":
+            raise rate_limit("behave", "one a minute")
+        elif what == "late limit":
+            await asyncio.sleep(0)
+            raise rate_limit("behave", "one a minute")
         elif what == "hang up":
             raise Disconnect(4000, "enough")
         elif what == "late hang up":

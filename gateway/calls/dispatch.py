@@ -40,6 +40,7 @@ from scopegate.gateway.calls.counting import (
 )
 from scopegate.gateway.calls.driver import new_driver, resume
 from scopegate.gateway.calls.errors import (
+    RATE_LIMIT,
     ApiError,
     Disconnect,
     authorization_required,
@@ -83,6 +84,12 @@ MAX_ECHO = 2048
 """Bytes of the longest message that a refusal by a limit echoes."""
 REFUSED_CLOSE = 4429
 """The close code after many refusals by a limit in a row."""
+REFUSAL_PAUSE, MAX_REFUSAL_PAUSE = 0.001, 0.025
+"""Seconds from a refusal by a limit until the next message of the connection is handled.
+
+They grow by `REFUSAL_PAUSE` with each refusal in a row. Without them, 32 clients that send all the
+time would use a processor alone by being refused.
+"""
 TIME_LIMIT = 4.0
 """Seconds that a handler may take. JavaScript clients reconnect if a ping waits five behind it."""
 
@@ -159,8 +166,7 @@ class Dispatcher:
         broken = limiter.count_message(counts, len(text))
         try:
             if broken is not None and refusal is None:
-                self._limited(session, text, broken, began)
-                return None
+                return self._limited(session, text, broken, began)
             message = parse(text)
             form = self._forms.known.get(tuple(message)) or self._forms.find(message)
             acting = session.first_grant
@@ -171,8 +177,7 @@ class Dispatcher:
                     counts = limiter.counts(acting.bucket)
             broken = limiter.count_call(counts, form.rate)
             if broken is not None and refusal is None:
-                self._limited(session, text, broken, began, message)
-                return None
+                return self._limited(session, text, broken, began, message)
             values = values_at_a_glance(message)
             if values is not Values.OTHER:
                 sane, secret = True, form.holds_token
@@ -220,14 +225,24 @@ class Dispatcher:
         except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - as below
             # This step itself is never cancelled: the handler awaited something that was.
             if refusal is not None:
-                session.turned_away = True
+                session.only_waits = True
                 return self._refuse(session, message, echo, refusal, began)
-            self._failed(session, call, message, echo, problem)
+            if self._failed(session, call, message, echo, problem).code == RATE_LIMIT:
+                return self._pause(session, call, began)
         self._handling.add(session, call, began)
         session.answering = False
         if session.after_reply:
             session.replied()
         return None
+
+    def _pause(
+        self, session: Session, call: Call | None, began: float
+    ) -> Coroutine[Any, Any, None]:
+        """Complete a message that was refused by a limit; the rest is to wait for a while."""
+        self._handling.add(session, call, began)
+        session.replied()
+        session.only_waits = True
+        return asyncio.sleep(_pause_after(session))
 
     async def _finish(
         self,
@@ -239,6 +254,7 @@ class Dispatcher:
         began: float,
     ) -> None:
         limit = asyncio.timeout(self.time_limit)
+        error: ApiError | None = None
         try:
             async with limit:
                 result = await handler
@@ -247,11 +263,12 @@ class Dispatcher:
             if isinstance(problem, asyncio.CancelledError) and _is_cancelled():
                 raise
             if isinstance(problem, TimeoutError) and limit.expired():
-                self._failed(session, call, message, echo, ApiError("Timeout", "Timeout"))
-            else:
-                self._failed(session, call, message, echo, problem)
+                problem = ApiError("Timeout", "Timeout")
+            error = self._failed(session, call, message, echo, problem)
         self._handling.add(session, call, began)
         session.replied()
+        if error is not None and error.code == RATE_LIMIT:
+            await asyncio.sleep(_pause_after(session))
 
     def _unrecognised(self, message: Message) -> ApiError:
         name = self._registry.find(message)
@@ -292,8 +309,10 @@ class Dispatcher:
         broken: str,
         began: float,
         message: Message | None = None,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Refuse a message by a limit, parsed or not. Raises `Disconnect` after many in a row.
+
+        Returns what is to be waited for before the next message is handled.
 
         The reply to a short message has a full echo. A message longer than `MAX_ECHO` is only
         searched for its call and `req_id`, so that refusing costs less than answering.
@@ -316,14 +335,15 @@ class Dispatcher:
         call = self._forms.call_of(message)
         error = rate_limit("messages" if call is None else call.name, broken)
         self._failed(session, call, message, echo, error)
-        self._handling.add(session, call, began)
-        session.replied()
         session.refusals += 1
         if session.refusals >= self._limiter.profile.refusals_in_a_row:
+            self._handling.add(session, call, began)
+            session.replied()
             raise Disconnect(
                 REFUSED_CLOSE,
                 f"{session.refusals} messages in a row exceeded a rate limit: send fewer",
             )
+        return self._pause(session, call, began)
 
     def _answer(
         self, session: Session, call: Call, message: Message, echo: Message, result: Any
@@ -476,7 +496,8 @@ class Dispatcher:
         message: Message,
         echo: Message,
         problem: BaseException,
-    ) -> None:
+    ) -> ApiError:
+        """Answer a message with the error for a problem; return it. Raises `Disconnect` as is."""
         if isinstance(problem, Disconnect):
             raise problem
         name = call.name if call else "error"
@@ -493,6 +514,7 @@ class Dispatcher:
             error = session.error = internal_error()
             body = error.body()
             _send(session, _head(message, echo), {"error": body}, msg_type=name)
+        return error
 
     def _converted(
         self, session: Session, problem: BaseException, message: Message, call: Call | None
@@ -534,6 +556,11 @@ class Dispatcher:
         before = self._unknown_apps.count(address)
         self._unknown_apps.add(address)
         return 0.5 * min(before, 10)
+
+
+def _pause_after(session: Session) -> float:
+    """Return how many seconds a connection waits after a refusal by a limit."""
+    return min(REFUSAL_PAUSE * max(1, session.refusals), MAX_REFUSAL_PAUSE)
 
 
 def _named(session: Session, message: Message) -> Grant | None:

@@ -36,9 +36,9 @@ import structlog
 from scopegate.gateway.calls.errors import rate_limit
 from scopegate.runtime.metrics import Metric, gauge
 
-ROUND = 0.002
+ROUND = 0.001
 """Seconds of handling after which the event loop reads its sockets again."""
-QUANTUM = 0.001
+QUANTUM = 0.0005
 """Seconds of a connection's turn; a message that takes longer is still finished."""
 MAX_RUNNING = 8
 """Handlers of one client that may await something at once; its further messages wait."""

@@ -283,6 +283,7 @@ class Session:
         "is_operator",
         "language",
         "messages",
+        "only_waits",
         "origin",
         "proxied",
         "refusals",
@@ -292,7 +293,6 @@ class Session:
         "signed_out",
         "since",
         "subscriptions",
-        "turned_away",
         "unsigned",
         "user_agent",
     )
@@ -356,8 +356,8 @@ class Session:
         """The code with which the gateway closes the connection, if it does."""
         self.answering = False
         """Whether a message is being answered."""
-        self.turned_away = False
-        """Whether the connection is refused, and is closed once the error is sent."""
+        self.only_waits = False
+        """Whether what is left of the current message is to wait, since it was refused."""
         self.after_reply: list[Callable[[], None]] = []
         """What is done once the current message has its reply."""
         self._leaving: list[Callable[[], None]] = []

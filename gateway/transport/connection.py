@@ -184,8 +184,10 @@ class Connection:
         return more
 
     def _start(self, rest: Coroutine[Any, Any, None]) -> None:
-        # A refused connection only waits: it does not count against its client's handlers.
-        load = None if self.session.turned_away else self._load
+        load: ClientLoad | None = self._load
+        if self.session.only_waits:  # so it is no handler of its client
+            self.session.only_waits = False
+            load = None
         if load is not None:
             self._scheduler.started(load)
         self._task = asyncio.get_running_loop().create_task(self._run(rest, load))

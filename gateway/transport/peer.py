@@ -56,10 +56,10 @@ except ImportError:  # no compiled extension for this platform
 
 PATHS = ("/websockets/v3", "/websockets/v3/", "/")
 MAX_MESSAGE = 64 * 1024
-MAX_FRAGMENTS = 1024
+MAX_FRAGMENTS = 128
 MAX_EMPTY_FRAMES = 30
 """Frames without message data (pings, pongs, empty fragments) that are accepted in a second."""
-MAX_FRAMES_AT_ONCE = 64
+MAX_FRAMES_AT_ONCE = 16
 """Frames that the core handles before other connections are read."""
 HIGH_WATER = 64 * 1024
 """Unsent bytes above which a client is congested: its messages wait."""

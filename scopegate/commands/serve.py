@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scopegate.listening import Tls
     from scopegate.worker import Worker
 
-SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL = 0.0001
 """Seconds for which a computing thread may delay the event loop; Python's default is 0.005."""
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)

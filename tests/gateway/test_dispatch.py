@@ -311,6 +311,57 @@ async def test_many_refusals_in_a_row_end_the_connection(signed_in: bool) -> Non
         )
 
 
+@pytest.mark.parametrize("what", ["limit", "late limit", "yield", "refuse"])
+async def test_only_the_connection_that_a_limit_refused_waits(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Also if its handler is what refuses; others of its address do not wait."""
+    monkeypatch.setattr(dispatch, "_pause_after", lambda session: 1_000.0)
+    async with testing.world(handlers=["tests.plugins"]) as world:
+        client, other = world.connect(), world.connect()
+        await client.ask({"behave": what})
+        behind = asyncio.ensure_future(client.ask({"ping": 1}))
+        if what in ("yield", "refuse"):
+            await behind
+        for _ in range(10):
+            assert (await other.ask({"ping": 1}))["ping"] == "pong"
+        assert behind.done() is (what in ("yield", "refuse"))
+        behind.cancel()
+        await asyncio.wait([behind])
+
+
+async def test_the_pause_grows_with_each_refusal_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    pause_after = dispatch._pause_after
+
+    def noted(session: Session) -> float:
+        pauses.append(pause_after(session))
+        return 0.0
+
+    monkeypatch.setattr(dispatch, "_pause_after", noted)
+    async with limited(general_per_minute=1, refusals_in_a_row=1_000) as world:
+        client = world.connect()
+        await client.ask({"ping": 1})
+        for _ in range(30):
+            assert await client.refused({"ping": 1}) == "RateLimit"
+        assert await client.refused({"proposal": 1, "symbol": "none"}) == "InputValidationFailed"
+        await client.ask({"ping": 1})
+    assert pauses[0] == pauses[-1] == dispatch.REFUSAL_PAUSE
+    assert pauses[:30] == sorted(pauses[:30])
+    assert pauses[29] == dispatch.MAX_REFUSAL_PAUSE
+
+
+async def test_a_pause_is_no_handler_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of its connections wait, its others are answered."""
+    monkeypatch.setattr(dispatch, "_pause_after", lambda session: 1_000.0)
+    async with limited(general_per_minute=1, refusals_in_a_row=1_000) as world:
+        await world.connect(address="1.1.1.1").ask({"ping": 1})
+        for _ in range(scheduling.MAX_RUNNING + 1):
+            client = world.connect(address="1.1.1.1")
+            assert await client.refused({"ping": 1}) == "RateLimit"
+        assert await world.connect(address="1.1.1.1").refused({"ping": 1}) == "RateLimit"
+
+
 async def test_the_burst_of_a_page_ends_no_connection() -> None:
     async with limited(limits="deriv") as world:
         client = world.connect(address="1.1.1.1")

@@ -113,7 +113,8 @@ class Attacker:
         self.target = target
         self.seen: Counter[str] = Counter()
         self._place = place
-        self._numbers = itertools.count()
+        # Each process begins elsewhere: one before it may have left addresses that are at limits.
+        self._numbers = itertools.count(os.getpid() * 1_009)
 
     def address(self, number: int) -> str:
         """The address of that number; no two attacks have one in common."""

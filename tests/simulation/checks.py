@@ -322,9 +322,10 @@ class Checks:
         self.seen[f"{stream.kind} event"] += 1
         since = self.revoked.get(stream.token)
         late = NOTICE_SECONDS if self.workers > 1 else 0
+        went_on_at = connection.owner.stood_still_until  # it first sends what came before
         if (
             since is not None
-            and clock.now > since + late
+            and clock.now > max(since, went_on_at) + late
             and connection.server.full_until < since  # else it may have been sent before
             and stream.kind != "ticks"
         ):

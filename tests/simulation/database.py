@@ -97,3 +97,6 @@ def replace(machine: Machine) -> None:
     """Replace the connections of aiosqlite."""
     SimulatedThread.machine = machine
     aiosqlite.Connection = SimulatedThread  # type: ignore[assignment,misc]
+    from scopegate.store import sqlite
+
+    sqlite.GIVE_WAY = 0.0  # there is no thread for which the loop could wait

@@ -105,6 +105,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def go_on(self, owner: Process) -> None:
         """Run what the process has yet to run, in its order."""
+        owner.stood_still_until = clock.now
         for handle in self._paused.pop(owner, ()):
             if isinstance(handle, asyncio.TimerHandle):
                 heapq.heappush(self._scheduled, handle)

@@ -154,8 +154,8 @@ def announced_in_another_order() -> None:
     """The jobs of a batch are answered in the opposite order."""
 
     def make(answer: Any) -> Any:
-        async def answered(self: Store, batch: list[Any], committed: Any) -> None:
-            await answer(self, batch[::-1], committed)
+        def answered(self: Store, batch: list[Any], committed: Any) -> Any:
+            return answer(self, batch[::-1], committed)
 
         return answered
 

@@ -62,6 +62,7 @@ class SimulatedProcess:
         self.context = contextvars.copy_context()
         self.context.run(process.set, self)
         self.is_alive = True
+        self.stood_still_until = 0.0
         self.is_ready = False
         self.worker: SimulatedWorker | None = None
         self.gateway: Running | None = None

@@ -34,6 +34,8 @@ class Process(Protocol):
     context: Context
     """In which all its code runs."""
     is_alive: bool
+    stood_still_until: float
+    """When it went on after it was last paused, in monotonic time."""
 
     def exited(self, code: int) -> None:
         """Called when it ends itself."""

@@ -31,11 +31,17 @@ async def test_a_function_runs_whole_on_the_connections_thread_in_order() -> Non
         running = [connection._execute(work, number) for number in range(20)]
         assert await asyncio.gather(*running) == list(range(20))
 
+        running_alone = connection._execute(work, 20)
+        future = running_alone.send(None)  # what it waits for is the result
+        running_alone.close()
+        await asyncio.wait([future])
+        assert future.result() == 20
+
         def fails() -> None:
             raise LookupError("told to the caller")
 
         with pytest.raises(LookupError, match="told to the caller"):
             await connection._execute(fails)
-    assert order == list(range(20))
+    assert order == list(range(21))
     assert len(set(threads)) == 1
     assert threads[0] != threading.get_ident()
