@@ -94,6 +94,15 @@ def test_it_serves_from_its_own_folder(unit: dict[str, list[str]]) -> None:
     assert given == {f"{PREFIX}DB": f"{folder}/scopegate.db"}
 
 
+def test_passwords_can_be_checked_at_a_low_priority(unit: dict[str, list[str]]) -> None:
+    """The group @resources has `setpriority`, and a later line adds it again."""
+    assert unit["SystemCallFilter"] == [
+        "@system-service",
+        "~@privileged @resources",
+        "setpriority",
+    ]
+
+
 def test_it_stops_and_reloads_as_the_program_does(unit: dict[str, list[str]]) -> None:
     assert int(unit["TimeoutStopSec"][0]) > STOP_SECONDS
     assert unit["KillMode"] == ["mixed"]
