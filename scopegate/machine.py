@@ -45,9 +45,11 @@ def observed(settings: Settings) -> Facts:
         except (OSError, ValueError) as problem:  # ssl's errors are OSErrors
             unusable.append(("tls_cert, tls_key", str(problem)))
     folder = None if isinstance(location, Server) else location.resolve().parent
-    if folder is not None and not folder.is_dir():
-        unusable.append(("db", f"the folder {folder} does not exist"))
+    if folder is not None and not os.path.isdir(folder):  # unlike `is_dir`, never raises
+        unusable.append(("db", f"the folder {folder} does not exist, or cannot be reached"))
         folder = None
+    elif folder is not None and not os.access(folder, os.W_OK | os.X_OK):
+        unusable.append(("db", f"this user cannot create files in {folder}"))
     key = local_ca.key_file(settings.db) if settings.tls_self_signed else settings.tls_key
     return Facts(
         folder=None if folder is None else _file(folder),

@@ -463,14 +463,14 @@ def load(defaults: Mapping[str, Any] | None = None, **options: Any) -> Settings:
     if "db" in options and "store" not in options:
         options["store"] = None  # an option wins over a store of the environment or the file
     named = os.environ.get(PREFIX + "SETTINGS")
-    if named is not None and not Path(named).is_file():
-        raise SettingsError(f"SCOPEGATE_SETTINGS: {named} is not a file")
     kind: type[Settings] = Settings
     if defaults:
         kind = type("Settings", (_WithDefaults,), {"defaults": dict(defaults)})
     try:
+        if named is not None and not Path(named).is_file():
+            raise SettingsError(f"SCOPEGATE_SETTINGS: {named} is not a file")
         return _valid(kind, options)
-    except ValueError as unreadable:
+    except (OSError, ValueError) as unreadable:
         raise SettingsError(f"the settings file cannot be read: {unreadable}") from unreadable
 
 

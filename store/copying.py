@@ -27,8 +27,9 @@ def copy(
     `check` and `plugins` are as for `migrate`. Raises `StoreError`; then a new file is deleted
     again, and a database of a server has empty tables.
     """
-    is_new_file = isinstance(target, Path) and not target.exists()
+    is_new_file = False
     try:
+        is_new_file = isinstance(target, Path) and not target.exists()
         with ExitStack() as stack:
             opened = stack.enter_context(_opened(source, is_source=True))
             made = stack.enter_context(_opened(target, is_source=False))

@@ -194,9 +194,11 @@ def backup(path: Path, target: Path) -> None:
 
     Raises `StoreError`, and then leaves no new file.
     """
-    if target.exists():
-        raise StoreError(f"the file {target} already exists: name another")
     try:
+        if not path.exists():
+            raise StoreError(f"there is no database {path}: name it with --db")
+        if target.exists():
+            raise StoreError(f"the file {target} already exists: name another")
         missing_log.refuse(path)
         with contextlib.closing(connect(path)) as source:
             damage = _copy(source, target)
@@ -230,11 +232,11 @@ def restore(path: Path, source: Path) -> Path | None:
     none. Raises `StoreError`, and then the database is what it was.
     """
     path = path.resolve()
-    if not source.is_file():
-        raise StoreError(f"there is no backup {source}")
     copy = path.with_name(f"{path.name}-restoring")
     descriptor = None
     try:
+        if not source.is_file():
+            raise StoreError(f"there is no backup {source}")
         descriptor = lock(path)
         copy.unlink(missing_ok=True)  # of an attempt that did not end
         _copy_of_backup(source, copy)

@@ -39,8 +39,8 @@ def run_once(location: Location, job: Job[T], check: Check | None = None) -> T:
 
     `check`: see `migrate`. Raises `StoreError` if the database cannot be used or does not exist.
     """
-    _check_exists(location)
     try:
+        _check_exists(location)
         if isinstance(location, Path):
             return files.run_once(location, job, check)
         require_driver()
@@ -57,8 +57,8 @@ def read_once(location: Location, job: Reading[T]) -> T:
     Nothing is changed, not even by a migration. Raises `StoreError` if the database cannot be used,
     does not exist or has the schema of another release.
     """
-    _check_exists(location)
     try:
+        _check_exists(location)
         if isinstance(location, Path):
             return files.read_once(location, job)
         require_driver()

@@ -18,8 +18,6 @@ def backup(db: Location | None, target: Path) -> None:
     """Copy the database to a new file and check the copy. Works while the gateway serves."""
     try:
         path = sqlite_file(db, "backup copies SQLite files: use pg_dump")
-        if not path.exists():
-            raise StoreError(f"there is no database {path}: name it with --db")
         copy_to(path, target)
     except (StoreError, SettingsError) as problem:
         fail(problem)

@@ -249,6 +249,30 @@ def test_a_settings_file_that_is_named_must_be_there(
     assert "mistyped.toml" in refusal("account", "list")
 
 
+TOO_LONG = "x" * 300
+"""A name that the system refuses, as it refuses a file in a folder that a user may not enter."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_database_out_of_reach_is_refused(command: str, tmp_path: Path) -> None:
+    line = refusal(*command.split(), *COMMANDS[command], "--db", str(tmp_path / TOO_LONG))
+    assert "File name too long" in line
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_backup_out_of_reach_is_refused(command: str, db: Path, tmp_path: Path) -> None:
+    line = refusal(command, str(tmp_path / TOO_LONG), "--db", str(db))
+    assert "File name too long" in line
+
+
+def test_a_settings_file_out_of_reach_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCOPEGATE_SETTINGS", str(tmp_path / TOO_LONG))
+    for command in (["serve", "--port", "0"], ["doctor"], ["account", "list"]):
+        assert "the settings file cannot be read: " in refusal(*command)
+
+
 @pytest.mark.parametrize("command", ["account list", "token create"])
 def test_a_file_that_is_no_database_is_refused(command: str, tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
