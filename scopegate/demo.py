@@ -46,9 +46,9 @@ async def settle(
     If this gateway `joins` others that serve already, their demo tokens stay valid. So do those of
     others that began to serve since this one `began` to start, in real time.
 
-    Without the setting `demo` this happens only on loopback. The last demo token ends at every
-    start, even at one without a demo user. Tokens that the demo user created at the pages stay.
-    Returns `None` without a demo user.
+    Without the setting `demo` this happens only if nobody else can connect. The last demo token
+    ends at every start, even at one without a demo user. Tokens that the demo user created at the
+    pages stay. Returns `None` without a demo user.
     """
 
     def job(transaction: Transaction) -> Demo | None:
@@ -57,7 +57,7 @@ async def settle(
             signed_in = None if settings.demo_at_pages else users.demo(transaction)
             if signed_in is not None:
                 tokens.end_sign_ins_of_user(transaction, signed_in["id"])
-        if not (settings.demo or settings.on_loopback):
+        if not (settings.demo or settings.for_this_machine):
             return None
         if transaction.one("SELECT 1 FROM users") is None:
             user_id = users.create(

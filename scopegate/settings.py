@@ -138,8 +138,8 @@ class Settings(BaseSettings):
     )
     demo: bool = Field(
         False,
-        description="Create the demo user in an empty database on any host. By default only on"
-        " loopback.",
+        description="Create the demo user in an empty database even if others can connect. By"
+        " default only on loopback, without trusted_proxy and allowed_host.",
     )
     compression: bool = Field(
         False,

@@ -215,7 +215,7 @@ class Scene:
     """A test gateway with its clock and mailbox, and helpers for clients, tokens and apps."""
 
     def __init__(self, gateway: Running, clock: HandClock, mail: Mailbox) -> None:
-        assert gateway.demo is not None  # noqa: S101 - a scene listens on loopback
+        assert gateway.demo is not None  # noqa: S101 - a scene has the setting `demo`
         self.gateway = gateway
         self.clock = clock
         self.mail = mail
@@ -331,7 +331,7 @@ class World(Scene):
 
     @classmethod
     async def around(cls, gateway: Running, clock: HandClock, mail: Mailbox) -> "World":
-        """Create the world of a gateway with a demo user, as every gateway on loopback has one."""
+        """Create the world of a gateway with a demo user."""
         assert gateway.demo is not None  # noqa: S101 - a test helper
         loginids = [each.loginid for each in gateway.demo.accounts]
         owned = await gateway.store.read(
@@ -426,7 +426,8 @@ async def scene(gateway: Gateway, *, start: float = NOON, **settings: Any) -> As
     """Run your gateway in this process, with a new database and a clock that only the test moves.
 
     `settings` override those of the gateway, and a mapping under a plugin's name those of the
-    plugin. The environment and settings files are not read. Raises what `compose` raises.
+    plugin. The environment and settings files are not read. There is always a demo user. Raises
+    what `compose` raises.
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock, mail = HandClock(start), Mailbox()
@@ -435,9 +436,8 @@ async def scene(gateway: Gateway, *, start: float = NOON, **settings: Any) -> As
             name: {**gateway.options.get(name, {}), **own.get(name, {})}
             for name in gateway.options.keys() | own.keys()
         }
-        given = chosen(
-            **{**gateway.defaults, "port": 0, **settings, "db": Path(folder) / "scene.db"}
-        )
+        fixed = {"demo": True, "db": Path(folder) / "scene.db"}
+        given = chosen(**{**gateway.defaults, "port": 0, **settings, **fixed})
         composed = compose(
             given, clock, mail, plugins=gateway.plugins, omit=gateway.omit, options=options
         )
@@ -459,8 +459,8 @@ async def world(
     """Run a gateway with the paper exchange and the calls of the modules in `handlers`.
 
     `settings` are further settings; a mapping under a plugin's name holds those of the plugin. The
-    environment and settings files are not read. E-mails are kept in its `mail`, unless a mail
-    server is set. Raises what `compose` raises.
+    environment and settings files are not read. There is always a demo user. E-mails are kept in
+    its `mail`, unless a mail server is set. Raises what `compose` raises.
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock = HandClock(start)
@@ -473,7 +473,7 @@ async def world(
             start=repr(start),
             handlers=tuple(handlers),
             port=0,
-            **settings,
+            **{**settings, "demo": True},
         )
         mail = Mailbox()
         composed = compose(given, clock, None if given.smtp_host else mail, options=options)

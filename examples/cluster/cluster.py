@@ -109,7 +109,8 @@ class Cluster:
         home = self.folder / f"gateway{number + 1}"
         home.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "scopegate", "serve", "--store", self.store]
-        proxy = ["--port", str(self.ports[number]), "--trusted-proxy", "127.0.0.1/32"]
+        # The demo user, for a first try: otherwise there is none behind a proxy.
+        proxy = ["--port", str(self.ports[number]), "--trusted-proxy", "127.0.0.1/32", "--demo"]
         return start_program(
             [*command, *proxy, *self.gateway_options],
             home / "log",

@@ -140,7 +140,7 @@ async def test_a_name_that_an_app_has_in_its_code(tmp_path: Path) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     files = ("--tls-cert", "chain.pem", "--tls-key", "key.pem")
-    with serving(tmp_path, *files, "--allowed-host", "api.example.com") as served:
+    with serving(tmp_path, *files, "--allowed-host", "api.example.com", "--demo") as served:
         port = urlsplit(served.url).port
         name = f"api.example.com:{port}"
         async with connect(

@@ -26,7 +26,7 @@ MANY = 30
 def serving(folder: Path, *options: str) -> Served:
     """A gateway with the settings of `deploy/`."""
     settings = {"SCOPEGATE_SETTINGS": str(DEPLOY / "settings.toml")}
-    return Served(folder, "--seed", "tests", *options, settings=settings)
+    return Served(folder, "--seed", "tests", "--demo", *options, settings=settings)
 
 
 def address_of(gateway: Served) -> str:

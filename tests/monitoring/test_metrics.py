@@ -155,7 +155,10 @@ async def test_one_answer_has_the_metrics_of_every_worker(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "options",
-    [("--metrics-token", TOKEN), ("--metrics-token", TOKEN, "--allowed-host", "a.example.com")],
+    [
+        ("--metrics-token", TOKEN),
+        ("--metrics-token", TOKEN, "--allowed-host", "a.example.com", "--demo"),
+    ],
 )
 def test_a_token_admits_to_the_metrics(tmp_path: Path, options: tuple[str, ...]) -> None:
     with serving(tmp_path, *options) as served:
@@ -171,7 +174,7 @@ def test_a_token_admits_to_the_metrics(tmp_path: Path, options: tuple[str, ...])
 def test_without_a_token_nobody_reads_them_through_a_proxy(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    with serving(tmp_path, *options) as served:
+    with serving(tmp_path, "--demo", *options) as served:
         status, text = get(served, "/metrics")
         assert status == 403
         assert "SCOPEGATE_METRICS_TOKEN" in text

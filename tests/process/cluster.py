@@ -100,7 +100,7 @@ class Cluster(Gateways):
     """
 
     def __init__(self, folder: Path, server: Server, *options: str) -> None:
-        super().__init__(folder, server, "--trusted-proxy", "127.0.0.1/32", *options)
+        super().__init__(folder, server, "--trusted-proxy", "127.0.0.1/32", "--demo", *options)
         self.db = folder / "scopegate.db"
         stores.place(self.db, server)
         self.port = 0

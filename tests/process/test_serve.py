@@ -85,8 +85,18 @@ async def test_a_demo_token_ends_with_the_next_start(served: Served) -> None:
         assert await client.refused({"authorize": first}) == "InvalidToken"
 
 
-@pytest.mark.parametrize("public", [False, True])
-async def test_children_of_a_demo_token_end_with_every_start(served: Served, public: bool) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--host", "0.0.0.0"),  # noqa: S104 - as an operator would
+        ("--trusted-proxy", "127.0.0.1/32"),
+        ("--allowed-host", "a.example"),
+    ],
+)
+async def test_children_of_a_demo_token_end_with_every_start(
+    served: Served, options: tuple[str, ...]
+) -> None:
     """Also with a start that others can reach, and that offers no demo user."""
 
     def text_of(reply: dict[str, Any]) -> str:
@@ -111,9 +121,8 @@ async def test_children_of_a_demo_token_end_with_every_start(served: Served, pub
         own = text_of(await page.ask(asked | {"new_token": "Own"}))
     ended = [served.token, child, grandchild, beside]
     served.stop()
-    if public:
-        served.options += ("--host", "0.0.0.0")  # noqa: S104 - as an operator would
-    served.start(last="page" if public else "token")
+    served.options += options
+    served.start(last="page" if options else "token")  # others get no demo user
     port = urlsplit(served.url).port
     served.url = f"ws://127.0.0.1:{port}/websockets/v3"
     async with served.connected() as client:
@@ -123,7 +132,7 @@ async def test_children_of_a_demo_token_end_with_every_start(served: Served, pub
     # So is a sign-in without a password, where there is none to be had any more.
     async with served.connected(origin=f"http://127.0.0.1:{port}") as page:
         reply = await page.ask({"authorize": accounts[0]["token"]})
-        assert ("error" in reply) == public
+        assert ("error" in reply) == bool(options)
 
 
 @pytest.mark.sqlite
@@ -248,10 +257,10 @@ async def test_letters_are_not_logged_when_others_can_connect_unless_asked_for(
     served: Served,
 ) -> None:
     asked = {"verify_email": "ada@example.com", "type": "account_opening"}
-    public = ("--host", "0.0.0.0", "--demo")  # noqa: S104 - as an operator would
+    public = ("--host", "0.0.0.0")  # noqa: S104 - as an operator would
     for options in (public, ("--trusted-proxy", "127.0.0.1/32"), ("--allowed-host", "a.example")):
         served.stop()
-        served.options = ("--seed", "tests", *options)
+        served.options = ("--seed", "tests", "--demo", *options)
         served.start()
         served.url = served.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
         async with served.connected() as client:

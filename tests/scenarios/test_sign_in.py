@@ -321,14 +321,12 @@ async def test_nobody_is_let_in_as_the_demo_user_from_elsewhere() -> None:
         named = {"origin": "https://trade.example.com", "host": "trade.example.com"}
         assert await is_nobody(world.connect(**named))
     for settings in (
-        {"allowed_host": ("trade.example.com",)},
         {"trusted_proxy": ("127.0.0.1/32",)},
-        {"trusted_proxy": ("127.0.0.1/32",), "demo": True},
-        {"host": "0.0.0.0", "demo": True, "limits": "open"},  # noqa: S104 - not bound
+        {"host": "0.0.0.0", "limits": "open"},  # noqa: S104 - not bound
     ):
         async with testing.world(**settings) as world:
             assert await is_nobody(world.connect(at_pages=True)), settings
-    async with testing.world(allowed_host=("trade.example.com",), demo=True) as world:  # asked for
+    async with testing.world(allowed_host=("trade.example.com",)) as world:  # with `demo`
         page = world.connect(at_pages=True)
         assert "error" not in await page.ask({"sign_in_demo": 1})
 
