@@ -136,7 +136,7 @@ def _network(settings: Settings) -> Iterator[Finding]:
                 "hint",
                 "host",
                 f"{settings.host} accepts connections that are not encrypted",
-                "whoever reaches the port without the proxy sends tokens in clear text",
+                "clients that reach the port without the proxy send tokens in clear text",
                 "allow only the proxy to reach the port (a firewall), or listen on 127.0.0.1",
             )
         else:
@@ -206,7 +206,7 @@ def _certificate(settings: Settings, facts: Facts) -> Iterator[Finding]:
             if days < 0
             else f"the certificate expires in {days:.0f} days",
             "clients refuse to connect then",
-            "renew the certificate, and start the gateway again",
+            "renew the certificate, and send the gateway SIGHUP (`systemctl reload scopegate`)",
         )
     for host in settings.allowed_host:
         if not any(_covers(name.lower(), host) for name in facts.certificate.names):
@@ -253,12 +253,20 @@ def _access(settings: Settings) -> Iterator[Finding]:
             "apps that were never registered, or were deleted, connect as the test app 1089",
             "leave any_app_id out, and register apps with `scopegate app create`",
         )
+    if settings.metrics_token is None:
+        yield Finding(
+            "hint",
+            "metrics_token",
+            "there is no token for the metrics, and others can connect",
+            "nobody can read /metrics (403), so no monitor can raise an alarm",
+            "set metrics_token to the output of `openssl rand -hex 24`, and give it to the monitor",
+        )
     if settings.seed is not None:
         yield Finding(
             "hint",
             "seed",
             "the seed of the market is in the settings",
-            "who knows the seed can compute all future prices",
+            "anyone who knows the seed can compute all future prices",
             "leave seed out when you start with a new database: it is then random",
         )
 

@@ -19,6 +19,7 @@ SAFE: dict[str, Any] = {
     "allowed_host": "trade.example.com",
     "smtp_host": "mail.example.com",
     "smtp_from": "a@example.com",
+    "metrics_token": "of-16-characters",
 }
 """Settings of a gateway that others reach, and that has nothing unsafe."""
 ON_SERVER = {"store": "postgresql://db.example.com/scopegate"}
@@ -55,6 +56,7 @@ BY_SETTINGS: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"host": "127.0.0.1", "trusted_proxy": "127.0.0.1/32"}, ("danger", "limits")),
     ({"demo": True}, ("danger", "demo")),
     ({"any_app_id": True}, ("hint", "any_app_id")),
+    ({"metrics_token": None}, ("hint", "metrics_token")),
     ({"seed": "known"}, ("hint", "seed")),
     ({"smtp_host": None, "smtp_from": None}, ("hint", "smtp_host")),
     ({"smtp_host": None, "smtp_from": None, "log_letters": True}, ("danger", "log_letters")),
