@@ -1,8 +1,10 @@
-"""The systemd unit: systemd reads it without complaint and finds little that a service may do.
+"""The systemd units: systemd reads them without complaint, and finds little that a service may do.
 
 No service is started here. `systemd-analyze` needs no running systemd for this.
 """
 
+import os
+import shlex
 import shutil
 import subprocess
 from collections import defaultdict
@@ -13,10 +15,13 @@ import pytest
 from scopegate.commands.serve import serve
 from scopegate.prefork import STOP_SECONDS
 from scopegate.settings import PREFIX, Settings
+from scopegate.store import files
 from tests.deploy.proxies import DEPLOY, GATEWAY
-from tests.served import PATIENCE, SCRIPT
+from tests.served import PATIENCE, SCRIPT, environment
 
 UNIT = DEPLOY / "scopegate.service"
+BACKUP = DEPLOY / "scopegate-backup.service"
+TIMER = DEPLOY / "scopegate-backup.timer"
 PROGRAM = "/opt/scopegate/bin/scopegate"
 MAX_EXPOSURE = 15
 """In tenths, as `systemd-analyze security` counts; a service that declares nothing has 96."""
@@ -27,15 +32,19 @@ analyzed = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def unit() -> dict[str, list[str]]:
-    """The values of each line of the unit, in order."""
+def values(file: Path) -> dict[str, list[str]]:
+    """The values of each line of a unit, in order."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for line in UNIT.read_text().splitlines():
+    for line in file.read_text().splitlines():
         name, separator, value = line.partition("=")
         if separator and not line.startswith("#"):
             found[name].append(value)
     return dict(found)
+
+
+@pytest.fixture(scope="module")
+def unit() -> dict[str, list[str]]:
+    return values(UNIT)
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -65,6 +74,41 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
         "verify", "--man=no", installed(tmp_path, text + "\n[Service]\nNoSuchLine=yes\n")
     )
     assert "NoSuchLine" in done.stderr
+
+
+@analyzed
+def test_systemd_understands_the_timer_and_its_service(tmp_path: Path) -> None:
+    (tmp_path / BACKUP.name).write_text(BACKUP.read_text().replace(PROGRAM, SCRIPT[0]))
+    timer = shutil.copy(TIMER, tmp_path)
+    done = analyze("verify", "--man=no", timer, tmp_path / BACKUP.name)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_backup_is_a_new_file_and_old_ones_are_deleted(tmp_path: Path) -> None:
+    unit, service = values(BACKUP), values(UNIT)
+    assert {name: unit[name] for name in ("User", "Environment")} == {
+        name: service[name] for name in ("User", "Environment")
+    }
+    files.run_once(tmp_path / "scopegate.db", lambda transaction: transaction.one("SELECT 1"))
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    old, recent = folder / "old.db", folder / "recent.db"
+    for file, days in ((old, 16), (recent, 13)):
+        file.touch()
+        os.utime(file, (at := file.stat().st_mtime - days * 86_400, at))
+    for line in unit["ExecStart"]:
+        text = line.replace("%%", "%").replace("$$", "$")  # as systemd does
+        for there, here in ((PROGRAM, SCRIPT[0]), ("/var/backups/scopegate", str(folder))):
+            text = text.replace(there, here)
+        db = {f"{PREFIX}DB": str(tmp_path / "scopegate.db")}
+        done = subprocess.run(
+            shlex.split(text), check=False, capture_output=True, text=True, env=environment(db)
+        )
+        assert done.returncode == 0, done.stderr
+    [made] = set(folder.iterdir()) - {recent}
+    assert made.stat().st_mode & 0o777 == 0o600
+    assert made.stat().st_size > 0
+    assert not old.exists()
 
 
 @analyzed
