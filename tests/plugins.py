@@ -87,7 +87,7 @@ class Stranger:
 
     @call("whisper", needs=SIGNED_IN)
     async def whisper(self, request: Whisper, session: Session) -> WhisperReply:
-        """Say something to whoever is signed in."""
+        """Say something to a user who is signed in."""
         return {"whisper": session.grant.loginid}
 
 

@@ -53,7 +53,7 @@ class SocketClient(Client):
             raise ConnectionError(f"closed: {self.closed}")
 
         async def send() -> None:
-            # Whoever waits for the reply is told by the reader that there will be none.
+            # The reader tells those that wait for the reply that there will be none.
             with contextlib.suppress(ConnectionClosed):
                 async with self._order:
                     await self._socket.send(text, text=True)

@@ -13,7 +13,7 @@ and `multiplier_financing` the growth of the forward price against which it is m
 
 What a vanilla or a turbo is sold for before its end follows from no tick: that is taken as it is.
 
-It imports nothing but the standard library and websockets: whoever has those can check a gateway.
+It imports nothing but the standard library and websockets: with those anyone can check a gateway.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The ledger: every balance is the sum of its entries, whoever books, however many at once."""
+"""The ledger: every balance is the sum of its entries, also with many bookings at once."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Whoever pays whom in whatever order, the books stay right: checked by a second set of books.
+"""Payments in any order keep the books right: checked by a second set of books.
 
 Hypothesis looks for a sequence of payments after which money was made or lost, a balance is
 negative, a key has paid twice, or a refused payment has left a trace.

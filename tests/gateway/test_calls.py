@@ -46,7 +46,7 @@ class Fine:
 
     @call("greet", needs=None)
     async def greet(self, request: Greet, session: Session) -> GreetReply:
-        """Greet whoever asks.
+        """Greet the client.
 
         At length.
         """
@@ -63,7 +63,7 @@ def test_a_declaration_says_everything() -> None:
     registry = Registry(Scopes(SCOPES))
     registry.add(Fine(), trusted=False)
     (found,) = registry
-    assert (found.name, found.group, found.sentence) == ("greet", "Fine", "Greet whoever asks.")
+    assert (found.name, found.group, found.sentence) == ("greet", "Fine", "Greet the client.")
     assert found.needs_text == "nothing"
     assert found.replies == (GreetReply,)
     assert found.eager  # it never waits
@@ -89,7 +89,7 @@ def test_managing_calls_are_closed_to_apps_by_default() -> None:
 
             @call("greet", needs=needs, **given)  # type: ignore[arg-type]
             async def greet(self, request: Greet, session: Session) -> GreetReply:
-                """Greet whoever asks."""
+                """Greet the client."""
                 return {"greet": "Hello"}
 
         registry = Registry(Scopes(SCOPES))

@@ -120,7 +120,7 @@ async def test_who_is_hung_up_on_is_heard_hanging_up() -> None:
 
 
 async def test_many_requests_in_one_go_let_others_have_a_turn(world: World) -> None:
-    """Whoever asks for a thousand pages at once is not answered before anybody else is."""
+    """A client that asks for a thousand pages at once is not answered before the others."""
     async with listening(world) as (_, port), raw(port) as other, raw(port, b"") as many:
         many.writer.write((GET % b"nothing") * 5_000)
         await many.head()  # the first turn is over

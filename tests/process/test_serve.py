@@ -188,7 +188,7 @@ def test_the_database_is_for_its_owner_alone(gateway: Served) -> None:
 
 
 async def test_the_seed_of_a_market_is_random_and_never_shown(tmp_path: Path) -> None:
-    """Whoever knows it knows every future price."""
+    """Anyone who knows it knows every future price."""
     with Served(tmp_path) as served:
         with stores.snapshot(served.db) as db:
             row = db.execute("SELECT value FROM meta WHERE name = 'seed'", []).fetchone()

@@ -1,6 +1,6 @@
 """A scene for every call that is offered: what must be there, and a request that then succeeds.
 
-Whoever adds a call adds its row to `SCENES`. A scene may be set several times in one world, each
+A new call needs a row in `SCENES`. A scene may be set several times in one world, each
 time for another client.
 """
 

@@ -266,7 +266,7 @@ async def test_the_example_is_answered_as_published(
 
 
 def test_the_examples_are_counted(published: Mapping[str, Published]) -> None:
-    print(f"{len(BOTH)} of {len(published)} published examples are held to their replies")  # noqa: T201 - for whoever asks with -rA
+    print(f"{len(BOTH)} of {len(published)} published examples are held to their replies")  # noqa: T201 - shown with -rA
     stale = (FILLED_IN.keys() | BODIES.keys() | LISTS.keys() | OTHER_FIELDS.keys()) - set(BOTH)
     assert not stale
 

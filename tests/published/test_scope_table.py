@@ -46,7 +46,7 @@ def test_the_table_has_137_rows() -> None:
 
 
 def test_what_is_offered_declares_the_scopes_of_the_table() -> None:
-    print(f"{len(PUBLISHED_AND_OFFERED)} of {len(PUBLISHED)} published calls are offered")  # noqa: T201 - for whoever asks with -rA
+    print(f"{len(PUBLISHED_AND_OFFERED)} of {len(PUBLISHED)} published calls are offered")  # noqa: T201 - shown with -rA
     assert len(PUBLISHED_AND_OFFERED) >= OFFERED_AT_LEAST
     declared = {
         name: (OFFERED[name].scopes, OFFERED[name].needs_login) for name in PUBLISHED_AND_OFFERED

@@ -135,7 +135,7 @@ async def test_a_wrong_type_is_refused_and_the_field_named(world: World) -> None
             assert (await client.ask({"ping": 1}))["ping"] == "pong"
     assert taken == []
     assert asked == set(FIELDS)
-    print(f"wrong types of {len(asked)} fields of {len(OFFERED)} calls are refused")  # noqa: T201 - for whoever asks with -rA
+    print(f"wrong types of {len(asked)} fields of {len(OFFERED)} calls are refused")  # noqa: T201 - shown with -rA
 
 
 async def test_null_is_no_value(world: World) -> None:

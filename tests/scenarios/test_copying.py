@@ -756,7 +756,7 @@ async def test_reports_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_report_is_listed_or_streamed_and_never_both(world: World) -> None:
-    """Whoever subscribes amid trading hears of each trade once."""
+    """A client that subscribes amid trading gets each trade once."""
     trader, copier, _ = await pair(world)
     for turns in range(12):
         asked = [

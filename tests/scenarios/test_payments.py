@@ -515,7 +515,7 @@ async def test_agents_refuse_what_is_not_for_them(world: World) -> None:
     await world.credit(-999_000, first.loginid)
     assert await agent.refused(poor) == "InsufficientBalance"
     await world.credit(999_000, first.loginid)
-    # Whoever is locked out is paid nothing, and is no agent.
+    # A user who is locked out is paid nothing, and is no agent.
     client = await signed_in_here(world, other)
     code = await a_letter(world, agent)
     await world.gateway.store.write(
@@ -539,7 +539,7 @@ async def test_agents_refuse_what_is_not_for_them(world: World) -> None:
 
 
 async def test_what_an_owner_excludes_is_not_paid_in(world: World) -> None:
-    """The owner is told why; whoever else pays learns nothing of what the owner chose."""
+    """The owner gets the reason; other payers learn nothing of what the owner chose."""
     first, second = world.real
     agent = await somebody(world)
     await an_agent(world, agent)

@@ -157,7 +157,7 @@ async def test_a_key_that_is_raced_buys_once(connected: Connected) -> None:
         first = replies[0]["buy"]
         assert all(reply["buy"] == first for reply in replies)
         world.clock.advance(60)
-        # Whoever lost the reply asks again later, on another connection: the same contract.
+        # A client that lost the reply asks again later, on another connection: the same contract.
         late = await connected.connect()
         await late.authorize(token)
         assert (await late.ask(request))["buy"] == first

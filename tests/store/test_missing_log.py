@@ -67,7 +67,7 @@ async def test_it_is_noticed_unless_the_file_has_it_all(tmp_path: Path) -> None:
             refused()
     assert not log.exists()  # and none was made
     (tmp_path / "elsewhere").rename(log)
-    assert names(path) == {"a"}  # whoever closes the file last writes its log back
+    assert names(path) == {"a"}  # the last one to close the file writes its log back
     assert not log.exists()
     missing_log.refuse(path)
     missing_log.forget(path)
