@@ -205,7 +205,7 @@ def _certificate(settings: Settings, facts: Facts) -> Iterator[Finding]:
             "the certificate has expired"
             if days < 0
             else f"the certificate expires in {days:.0f} days",
-            "clients refuse to connect then",
+            "clients refuse to connect once it has expired",
             "renew the certificate, and send the gateway SIGHUP (`systemctl reload scopegate`)",
         )
     for host in settings.allowed_host:

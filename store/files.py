@@ -203,7 +203,9 @@ def backup(path: Path, target: Path) -> None:
         with contextlib.closing(connect(path)) as source:
             damage = _copy(source, target)
     except (sqlite3.Error, OSError) as problem:
-        raise unusable(path, problem) from problem
+        if isinstance(fault_of(problem), StoreDamagedError):
+            raise damaged(path, problem) from problem
+        raise StoreError(f"cannot copy {path} to {target}: {problem}") from problem
     if damage:
         raise damaged(path, damage)
 

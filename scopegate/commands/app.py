@@ -40,6 +40,7 @@ def app() -> None:
 @click.option(
     "--scopes",
     default="read",
+    show_default=True,
     callback=parsed_scopes,
     help="Comma-separated scopes, such as read,trade.",
 )

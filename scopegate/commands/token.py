@@ -89,7 +89,7 @@ def token_list(db: Location | None, loginid: str | None) -> None:
 def token_uses(db: Location | None, number: int) -> None:
     """Show which calls were made with a token, from where, when, and how many were refused.
 
-    NUMBER is as in the list.
+    NUMBER is the one that `scopegate token list` shows.
     """
 
     def job(reader: Snapshot) -> list[Row]:

@@ -201,7 +201,12 @@ async def fuzz(served: Served, count: int, seed: str) -> Counter[str]:
 def main() -> int:
     """Run the command; its exit code is 1 if something was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.hostile.fuzz", description=__doc__)
-    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument(
+        "--messages",
+        type=int,
+        default=1_000_000,
+        help="with less than 50,000, memory that is allocated once counts as growth",
+    )
     parser.add_argument("--seed", default="1")
     options = parser.parse_args()
     begun = time.monotonic()
