@@ -364,31 +364,31 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
 
     `by` is the id of the session that asked for it.
     """
-    ended: list[int] = []
-    for token_id in _with_descendants(transaction, ids):
-        cursor = transaction.execute(
-            "UPDATE tokens SET ended_at = ? WHERE id = ? AND ended_at IS NULL",
+    ended = [
+        row
+        for token_id in _with_descendants(transaction, ids)
+        for row in transaction.all(
+            "UPDATE tokens SET ended_at = ? WHERE id = ? AND ended_at IS NULL"
+            " RETURNING id, masked, loginid",
             time.time(),
             token_id,
         )
-        if cursor.rowcount:
-            ended.append(token_id)
+    ]
     if ended:
-        transaction.announce(TokensEnded(ended, by))
+        transaction.announce(TokensEnded(_ids(ended), by))
         _record(transaction, Event.TOKENS_ENDED, ended)
-    return ended
+    return _ids(ended)
 
 
-def _record(transaction: Transaction, event: Event, ids: Iterable[int]) -> None:
-    """Record what happened to these tokens, for each of their users."""
+def _record(transaction: Transaction, event: Event, rows: Iterable[Row]) -> None:
+    """Record what happened to these tokens, rows of id, masked and loginid, for each user."""
+    users: dict[str, int] = {}
     by_user: dict[int, dict[int, str]] = {}
-    for token_id in ids:
-        row = transaction.single(
-            "SELECT masked, user_id FROM tokens"
-            " JOIN accounts ON accounts.loginid = tokens.loginid WHERE id = ?",
-            token_id,
-        )
-        by_user.setdefault(row["user_id"], {})[token_id] = row["masked"]
+    for row in rows:
+        loginid = row["loginid"]
+        if loginid not in users:
+            users[loginid] = _user_of(transaction, loginid)
+        by_user.setdefault(users[loginid], {})[row["id"]] = row["masked"]
     for user_id, masked in by_user.items():
         audit.record(transaction, event, user_id, tokens=list(masked), masked=list(masked.values()))
 
@@ -438,10 +438,12 @@ def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> 
 
 def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
     """Announce that the tokens of an authorization, those that have not ended, are suspended."""
-    rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
+    rows = transaction.all(
+        "SELECT id, masked, loginid FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id
+    )
     if rows:
         transaction.announce(TokensSuspended(_ids(rows), by))
-        _record(transaction, Event.TOKENS_SUSPENDED, _ids(rows))
+        _record(transaction, Event.TOKENS_SUSPENDED, rows)
 
 
 def end_sign_in(transaction: Transaction, token_id: int, *, by: str = "") -> None:
