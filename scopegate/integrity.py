@@ -2,7 +2,8 @@
 
 Rules:
 - All checks read one snapshot, and change nothing.
-- A check that cannot read what it needs is a fault too, and does not keep the others from running.
+- A check that cannot read what it needs, or finds a value of another type than it should be, is a
+  fault too, and does not keep the others from running.
 """
 
 from collections.abc import Sequence
@@ -54,7 +55,9 @@ def results(reader: Snapshot, checks: Sequence[NamedCheck]) -> list[Result]:
 
 
 def _faults(reader: Snapshot, check: FaultCheck) -> Sequence[str]:
+    found: list[str] = []
     try:
-        return list(islice(check(reader), MAX_FAULTS))
-    except DatabaseError as problem:
-        return [f"cannot be checked: {problem}"]
+        found.extend(islice(check(reader), MAX_FAULTS))
+    except (DatabaseError, AttributeError, TypeError, ValueError) as problem:
+        found.append(f"cannot be checked: {problem}")
+    return found

@@ -203,6 +203,14 @@ DAMAGE = {
         "DELETE FROM audit WHERE id = 1",
         {"audit": ["record 1 of the audit trail is missing"]},
     ),
+    "the head of the audit trail is no record": (
+        "UPDATE meta SET value = 'x' WHERE name = 'audit_head'",
+        {"audit": ["cannot be checked: invalid literal for int()"]},
+    ),
+    "a record of the audit trail is no text": (
+        "UPDATE audit SET about = x'00', digest = x'00' WHERE id = 1",
+        {"audit": ["cannot be checked: Type is not JSON serializable: bytes"]},
+    ),
     "a payment is gone": (
         "DELETE FROM payments",
         {
