@@ -288,7 +288,8 @@ def _delete_email_code(transaction: Transaction, key: Key) -> None:
 RULES: Final = (
     Rule(
         "Authorizations of a token, counted by address",
-        "until their day is over (UTC): then the audit trail has the count",
+        "until their day is over (UTC): then the audit trail has the count;"
+        f" {audit.MAX_ADDRESSES} addresses of a token apart, further ones together",
         _ended_days,
         audit.record_authorizations,
     ),

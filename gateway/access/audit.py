@@ -34,6 +34,13 @@ OPERATOR: Final = "operator"
 OWNER: Final = "owner"
 """The user, signed in at the gateway's pages."""
 
+MAX_ADDRESSES: Final = 100
+"""Addresses of a token whose authorizations on a day are counted apart: one client may have any
+number of them."""
+OTHER_ADDRESSES: Final = "other addresses"
+
+_COLUMNS = "id, at, event, user_id, actor, about, digest"
+"""The columns of a record. Its digest is that of all others, in this order."""
 _HEAD = "audit_head"
 _ANCHOR = "audit_anchor"
 
@@ -109,17 +116,12 @@ def record(transaction: Transaction, event: Event, user_id: int | None, **about:
     """
     head = _link(transaction, _HEAD)
     text = token_form.without_tokens(orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode())
-    number, at, actor = head.number + 1, time.time(), transaction.actor or GATEWAY
-    digest = _digest(head.digest, (number, at, event, user_id, actor, text))
+    number, actor = head.number + 1, transaction.actor or GATEWAY
+    values = (number, time.time(), event, user_id, actor, text)
+    digest = _digest(head.digest, values)
     transaction.execute(
-        "INSERT INTO audit (id, at, event, user_id, actor, about, digest)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        number,
-        at,
-        event,
-        user_id,
-        actor,
-        text,
+        f"INSERT INTO audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        *values,
         digest,
     )
     meta.put(transaction, _HEAD, f"{number} {digest}")
@@ -177,24 +179,21 @@ def faults(reader: Snapshot) -> Iterator[str]:
     expected = _link(reader, _ANCHOR)
     while True:
         rows = reader.all(
-            "SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT 1000", expected.number
+            f"SELECT {_COLUMNS} FROM audit WHERE id > ? ORDER BY id LIMIT 1000",  # noqa: S608
+            expected.number,
         )
-        for row in rows:
-            if row["id"] != expected.number + 1:
+        for *values, digest in rows:
+            number = values[0]
+            if number != expected.number + 1:
                 yield f"record {expected.number + 1} of the audit trail is missing"
-            elif row["digest"] != _digest_of(expected.digest, row):
-                yield f"record {row['id']} of the audit trail was changed"
-            expected = Link(row["id"], row["digest"])
+            elif digest != _digest(expected.digest, values):
+                yield f"record {number} of the audit trail was changed"
+            expected = Link(number, digest)
         if not rows:
             break
     end = head(reader)
     if end != expected:
         yield f"the audit trail ends with record {expected.number}, not with {end.number} as stored"
-
-
-def _digest_of(before: str, row: Row) -> str:
-    names = ("id", "at", "event", "user_id", "actor", "about")
-    return _digest(before, [row[name] for name in names])
 
 
 # Authorizations are counted on their day, and recorded once it is over.
@@ -203,14 +202,21 @@ def _digest_of(before: str, row: Row) -> str:
 def count_authorizations(transaction: Transaction, token_id: int, address: str, times: int) -> None:
     """Count how often a token has signed in connections from an address just now.
 
-    Nothing is counted if the token's row was deleted meanwhile.
+    Beyond `MAX_ADDRESSES` of the token on this day, further ones are counted together. Nothing is
+    counted if the token's row was deleted meanwhile.
     """
+    day = int(time.time()) // DAY
+    rows = transaction.all(
+        "SELECT address FROM daily_authorizations WHERE day = ? AND token_id = ?", day, token_id
+    )
+    if len(rows) >= MAX_ADDRESSES and address not in {row["address"] for row in rows}:
+        address = OTHER_ADDRESSES
     transaction.execute(
         "INSERT INTO daily_authorizations (day, token_id, address, times)"
         " SELECT CAST(? AS BIGINT), id, ?, ? FROM tokens WHERE id = ?"
         " ON CONFLICT (day, token_id, address)"
         " DO UPDATE SET times = daily_authorizations.times + excluded.times",
-        int(time.time()) // DAY,
+        day,
         address,
         times,
         token_id,
@@ -263,22 +269,25 @@ def record_authorizations(transaction: Transaction, key: Iterable[Any]) -> None:
 # Retention deletes the oldest records, in order.
 
 
-def oldest(reader: Snapshot, before: float, most: int, limit: int) -> list[Row]:
-    """Return the numbers of the oldest records that are older than `before`, or too many."""
-    return reader.all(
-        "SELECT id FROM audit WHERE id <= ("
-        " SELECT coalesce(max(id), 0) FROM audit WHERE at < ? OR id <= ?) ORDER BY id LIMIT ?",
-        before,
-        head(reader).number - most,
-        limit,
-    )
+def oldest(reader: Snapshot, before: float, most: int, limit: int) -> list[tuple[int]]:
+    """Return the numbers of the oldest records that retention deletes, at most `limit`.
+
+    Of the `limit` oldest, these are all up to the last that is older than `before` (epoch seconds)
+    or has at least `most` later ones. Others are not read: there may be a million, every minute.
+    """
+    rows = reader.all("SELECT id, at FROM audit ORDER BY id LIMIT ?", limit)
+    surplus = head(reader).number - most
+    old = [row["id"] for row in rows if row["at"] < before or row["id"] <= surplus]
+    return [(row["id"],) for row in rows if old and row["id"] <= old[-1]]
 
 
 def forget(transaction: Transaction, number: int) -> None:
-    """Delete a record, which must be the oldest; the anchor then takes its place."""
-    anchor = _link(transaction, _ANCHOR)
-    row = transaction.one("SELECT digest FROM audit WHERE id = ?", number)
-    if row is None or number != anchor.number + 1:
+    """Delete a record, which must be the oldest; the anchor then takes its place.
+
+    One that was left out before it is not noticed any more: it would have been deleted earlier.
+    """
+    row = transaction.one("SELECT id, digest FROM audit ORDER BY id LIMIT 1")
+    if row is None or row["id"] != number:
         return
     transaction.execute("DELETE FROM audit WHERE id = ?", number)
     meta.put(transaction, _ANCHOR, f"{number} {row['digest']}")

@@ -9,6 +9,7 @@ from scopegate import retention
 from scopegate.gateway.access import audit, users
 from scopegate.gateway.calls import token_form
 from scopegate.retention import DAY
+from scopegate.store.transactions import Snapshot
 from scopegate.testing import Client, World
 from tests.scenarios.test_growth import purge, run
 
@@ -161,6 +162,54 @@ async def test_old_records_are_deleted_with_all_before_them(world: World) -> Non
     await purge(world)
     kept = await world.gateway.store.read(lambda reader: audit.records(reader, limit=100))
     assert min(each.number for each in kept) == 4
+
+
+async def test_a_gap_does_not_stop_retention(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(6):
+        await world.token()
+    last = (await world.gateway.store.read(audit.head)).number
+    await run(world, "DELETE FROM audit WHERE id = 2")
+    monkeypatch.setattr(retention, "MAX_RECORDS", 3)
+    await purge(world)
+    kept = await world.gateway.store.read(lambda reader: audit.records(reader, limit=100))
+    assert [each.number for each in kept] == [last, last - 1, last - 2]
+    assert await faults(world) == []
+
+
+async def test_a_client_with_many_addresses_adds_few_records(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "MAX_ADDRESSES", 2)
+    token = await world.token("read")
+    for number in (1, 2, 3, 4, 1):
+        await world.connect(address=f"192.0.2.{number}").authorize(token)
+        await world.gateway.access.flush()
+    rows = await world.gateway.store.read(
+        lambda reader: reader.all("SELECT address, times FROM daily_authorizations ORDER BY 1")
+    )
+    counted = {row["address"]: row["times"] for row in rows}
+    assert counted == {"192.0.2.1": 2, "192.0.2.2": 1, audit.OTHER_ADDRESSES: 2}
+
+
+@pytest.mark.sqlite
+async def test_retention_reads_few_of_many_records(world: World) -> None:
+    await run(
+        world,
+        "WITH RECURSIVE numbers (id) AS (SELECT 1000 UNION ALL SELECT id + 1 FROM numbers LIMIT ?)"
+        " INSERT INTO audit SELECT id, ?, '', NULL, '', '{}', '' FROM numbers",
+        20_000,
+        time.time(),
+    )
+
+    def thousand_steps(reader: Snapshot) -> int:
+        """How many thousand steps SQLite takes to find what to delete: nothing."""
+        steps: list[None] = []
+        reader._connection.set_progress_handler(lambda: steps.append(None), 1_000)
+        assert audit.oldest(reader, time.time() - DAY, 1_000_000, 200) == []
+        reader._connection.set_progress_handler(None, 0)
+        return len(steps)
+
+    assert await world.gateway.store.read(thousand_steps) < 10
 
 
 async def test_authorizations_are_counted_by_day_and_address(world: World) -> None:
