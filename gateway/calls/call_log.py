@@ -12,7 +12,7 @@ import time
 
 import structlog
 
-from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.errors import ApiError, limit_of
 from scopegate.gateway.calls.handling import OK, REFUSALS, UNKNOWN
 from scopegate.gateway.calls.registry import Call
 from scopegate.gateway.calls.session import Session
@@ -72,8 +72,7 @@ class CallLog:
             self._left_out += 1
             return
         more: dict[str, object] = {}
-        limit = (error.details or {}).get("limit")
-        if limit is not None:
+        if limit := limit_of(error):
             more["limit"] = limit
         if self._left_out:
             more["left_out"], self._left_out = self._left_out, 0

@@ -105,6 +105,11 @@ def rate_limit(name: str, limit: str) -> ApiError:
     return ApiError(RATE_LIMIT, f"You have reached the rate limit for {name}.", {"limit": limit})
 
 
+def limit_of(error: ApiError) -> str:
+    """Return the limit that an error of `rate_limit` states; empty for any other error."""
+    return str((error.details or {}).get("limit", "")) if error.code == RATE_LIMIT else ""
+
+
 def storage_unavailable() -> ApiError:
     """The error if nothing can be stored: the disk is full or fails, or too many writes wait."""
     return ApiError(

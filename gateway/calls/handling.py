@@ -6,16 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
-from scopegate.gateway.calls.errors import RATE_LIMIT, ApiError
+from scopegate.gateway.calls.errors import ApiError, limit_of
 from scopegate.gateway.calls.registry import Call
 from scopegate.gateway.calls.session import Session
-from scopegate.runtime.metrics import (
-    Histogram,
-    Metric,
-    Sample,
-    counters,
-    gauges,
-)
+from scopegate.runtime.metrics import Histogram, Metric, Sample, counters, gauges
 
 UNKNOWN = "unknown"
 """The name under which messages are counted whose call is not known."""
@@ -125,9 +119,8 @@ class Handling:
         _count(counts.errors, error.code)
         if error.code not in REFUSALS:
             return
-        limit = ""
-        if error.code == RATE_LIMIT:
-            limit = str((error.details or {}).get("limit", ""))
+        limit = limit_of(error)
+        if limit:
             _count(self._limits, limit)
         grant = session.first_grant
         self.refusals.append(
