@@ -117,15 +117,10 @@ def account_reset(db: Location | None, loginid: str) -> None:
 def account_withdrawal_reasons(db: Location | None) -> None:
     """List the reasons that owners gave for withdrawals through payment agents, newest first."""
     rows = [
-        (reason.loginid, tokens.moment_text(reason.at), _on_a_line(reason.message))
+        (reason.loginid, tokens.moment_text(reason.at), reason.message)
         for reason in run_job(db, agents.reasons)
     ]
     table(rows, ("loginid", "given (UTC)", "reason"))
-
-
-def _on_a_line(text: str) -> str:
-    """Return a user's text on one line, without characters that move a terminal's cursor."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 @account.command("lift")

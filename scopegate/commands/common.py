@@ -60,11 +60,21 @@ def fail(problem: Exception) -> NoReturn:
 
 
 def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> None:
-    """Print rows in columns under a header."""
+    """Print rows in columns under a header.
+
+    Each row is one line: of a client's text, what begins another, or moves a cursor, is left out.
+    """
+    rows = [tuple(map(_on_a_line, row)) for row in rows]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     for row in [header, *rows]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
+
+
+def _on_a_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def sqlite_file(db: Location | None, instead: str) -> Path:

@@ -243,6 +243,14 @@ async def test_the_operator_sees_who_changed_what(gateway: Served, ada: Person) 
     assert record.split()[0] == everything[-1].split()[0]  # newest last
 
 
+async def test_the_name_of_a_token_adds_no_line_to_a_list(gateway: Served, ada: Person) -> None:
+    token(gateway, ada.demo, "Bot\n999999  signed in")  # which clients may call one
+    for arguments in (("token", "list", "--loginid", ada.demo), ("audit", "--email", ada.email)):
+        shown = (await command(gateway, *arguments)).splitlines()
+        assert any("Bot 999999 signed in" in line for line in shown)
+        assert not any(line.startswith("999999") for line in shown)
+
+
 def test_a_short_password_is_asked_for_again(tmp_path: Path) -> None:
     db = tmp_path / "users.db"
     run_once(db, lambda transaction: None)
