@@ -48,7 +48,8 @@ class Distribution(NamedTuple):
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
-    """How many values lie below each bound and above the one before; the last is above them all."""
+    """How many values are at most each bound, and above the one before; then, how many are above
+    all bounds."""
     total: float
     """The sum of all values."""
 

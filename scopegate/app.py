@@ -277,7 +277,7 @@ async def compose(
         health.add(lambda: None if (fault := store.fault()) is None else str(fault))
         for source in (health, connect, scheduler, handling, access, store, lag):
             metrics.add("scopegate", source.metrics)
-        metrics.add("process", process_metrics)
+        metrics.add("process", partial(process_metrics, begun_at))
         siblings.on(METRICS, lambda *_: (siblings.number, metrics.collect()))
         yield Running(
             settings=settings,

@@ -1,21 +1,22 @@
 """What the system knows about this process, under the names that Prometheus uses for it."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 from scopegate.runtime.metrics import Metric, counter, gauge
 
-_STARTED = time.time()
 
+def process_metrics(started: float) -> Iterator[Metric]:
+    """Return the processor time, memory and open files of this process, as far as known.
 
-def process_metrics() -> Iterator[Metric]:
-    """Return the processor time, memory and open files of this process, as far as known."""
+    `started` is when it began, in epoch seconds. Memory that worker processes share counts for each
+    of them.
+    """
     used = os.times()
     cpu = used.user + used.system
     yield counter("cpu_seconds", "Seconds of processor time.", cpu)
-    yield gauge("start_time_seconds", "The start, in epoch seconds.", _STARTED)
+    yield gauge("start_time_seconds", "The start, in epoch seconds.", started)
     with suppress(OSError):  # only Linux has these
         with open("/proc/self/statm", "rb") as pages:
             size = int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -26,4 +27,5 @@ def process_metrics() -> Iterator[Metric]:
         import resource
 
         most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        yield gauge("max_fds", "Files and sockets that may be open.", most)
+        if most != resource.RLIM_INFINITY:
+            yield gauge("max_fds", "Files and sockets that may be open.", most)
