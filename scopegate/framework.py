@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from scopegate.app import Running, compose
 from scopegate.composition import declared
 from scopegate.gateway.calls.registry import DeclarationError, Registry
-from scopegate.listening import listen, tls_of
+from scopegate.listening import listen
 from scopegate.plugins import Plugin, imported
 from scopegate.settings import Settings, load
+from scopegate.tls import tls_of
 
 if TYPE_CHECKING:
     from scopegate.worker import Worker

@@ -8,7 +8,6 @@ import importlib.util
 import os
 import re
 import shutil
-import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -16,10 +15,11 @@ from pathlib import Path
 
 from scopegate import local_ca
 from scopegate.doctor import CertificateFacts, Facts, FileFacts, ServerFacts
-from scopegate.settings import Settings
+from scopegate.settings import Settings, SettingsError
 from scopegate.store.errors import DatabaseError, StoreError
 from scopegate.store.location import Server
 from scopegate.store.opening import require_driver
+from scopegate.tls import context_from
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?>=([0-9.]+)\s*(;.*)?")
 _NOT_SYNCHRONISED = 5
@@ -40,10 +40,13 @@ def observed(settings: Settings) -> Facts:
             unusable.append(("store", str(problem)))
     if settings.tls_cert is not None and settings.tls_key is not None:
         try:
-            _check_pair(settings.tls_cert, settings.tls_key)
+            context_from(settings.tls_cert, settings.tls_key)
             certificate = _certificate(settings.tls_cert)
-        except (OSError, ValueError) as problem:  # ssl's errors are OSErrors
-            unusable.append(("tls_cert, tls_key", str(problem)))
+        except SettingsError as problem:
+            setting, _, reason = str(problem).partition(": ")
+            unusable.append((setting, reason))
+        except (OSError, ValueError) as problem:
+            unusable.append(("tls_cert", str(problem)))
     folder = None if isinstance(location, Server) else location.resolve().parent
     if folder is not None and not os.path.isdir(folder):  # unlike `is_dir`, never raises
         unusable.append(("db", f"the folder {folder} does not exist, or cannot be reached"))
@@ -112,14 +115,9 @@ def _has_attributes(folder: Path) -> bool | None:
     return True
 
 
-def _check_pair(certificate: Path, key: Path) -> None:
-    """Raise `OSError` unless the key is that of the certificate, and both can be read."""
-    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
-
-
 def _certificate(path: Path) -> CertificateFacts:
-    """Return the facts of the first certificate of a file. Raises `ValueError`."""
-    from cryptography import x509  # trustme needs it too
+    """Return the facts of the first certificate of a file. Raises `OSError` or `ValueError`."""
+    from cryptography import x509
 
     found = x509.load_pem_x509_certificate(path.read_bytes())
     try:

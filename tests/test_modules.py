@@ -315,6 +315,7 @@ SHOWN_BY: dict[str, str] = {
     "scopegate/local_ca.py": (
         "test_its_authority_is_kept_beside_the_database_for_clients_to_trust"
     ),
+    "scopegate/tls.py": "test_a_broken_certificate_is_logged_and_the_old_one_stays",
     "scopegate/commands/account.py": "test_accounts_are_listed_for_people_and_for_programs",
     "scopegate/commands/app.py": "test_an_app_made_while_serving_can_connect",
     "scopegate/commands/backup.py": (

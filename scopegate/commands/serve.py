@@ -29,11 +29,11 @@ from scopegate.store.errors import StoreError, unusable
 from scopegate.store.files import check_file, lock
 from scopegate.store.opening import check
 from scopegate.store.sqlite import SqliteStore
+from scopegate.tls import Tls, log_nothing_to_reload, tls_of
 
 if TYPE_CHECKING:
     from scopegate.app import Running
     from scopegate.framework import Gateway
-    from scopegate.listening import Tls
     from scopegate.worker import Worker
 
 SWITCH_INTERVAL = 0.0001
@@ -101,7 +101,6 @@ def _serve_by_workers(settings: Settings, own: "Gateway | None") -> int:
     from scopegate.app import compose  # noqa: F401
     from scopegate.composition import check_for_workers, composition_of
     from scopegate.gateway.calls.registry import DeclarationError
-    from scopegate.listening import tls_of
     from scopegate.prefork import Parent, listeners
 
     plugins = None if own is None else own.plugins
@@ -169,7 +168,7 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
         loop.add_signal_handler(number, stop_at_signal)
     # In parallel with the imports: for a large database, each takes a fraction of a second.
     checked = loop.run_in_executor(None, check, settings.location)
-    from scopegate.listening import listen, tls_of
+    from scopegate.listening import listen
 
     tls = tls_of(settings)
     if not _at_terminal():
@@ -183,7 +182,7 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
 
 
 async def _serve_as_worker(
-    settings: Settings, own: "Gateway | None", worker: "Worker", tls: "Tls | None"
+    settings: Settings, own: "Gateway | None", worker: "Worker", tls: Tls | None
 ) -> None:
     stop = _Stop()
     await worker.connect(stop, lambda: _reload_and_log(tls))
@@ -199,17 +198,15 @@ async def _serve_as_worker(
         await stop.wait()
 
 
-def _reload(tls: "Tls | None") -> bool:
+def _reload(tls: Tls | None) -> bool:
     """Load the certificate again; return whether there is one to use for new connections."""
     if tls is not None:
         return tls.reload()
-    from scopegate.listening import log_nothing_to_reload
-
     log_nothing_to_reload()
     return False
 
 
-def _reload_and_log(tls: "Tls | None") -> None:
+def _reload_and_log(tls: Tls | None) -> None:
     if _reload(tls):
         log.warning("new connections get the reloaded certificate")
 
@@ -224,7 +221,7 @@ def _composed(
     return compose(settings, worker=worker)
 
 
-async def _lines(gateway: "Running", port: int, tls: "Tls | None") -> list[str]:
+async def _lines(gateway: "Running", port: int, tls: Tls | None) -> list[str]:
     """Return what the operator sees once the gateway serves."""
     from scopegate import local_ca
     from scopegate.framework import Serving

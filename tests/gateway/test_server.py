@@ -33,9 +33,10 @@ from scopegate.gateway.transport import server as server_module
 from scopegate.gateway.transport.handshake import client_address
 from scopegate.gateway.transport.peer import Accept, Listening, Peer
 from scopegate.gateway.transport.server import Server
-from scopegate.listening import listen, site, tls_of
+from scopegate.listening import listen, site
 from scopegate.settings import chosen
 from scopegate.testing import World
+from scopegate.tls import tls_of
 from tests.served import unverified
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0

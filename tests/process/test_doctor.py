@@ -12,6 +12,7 @@ from scopegate.local_ca import key_file
 from scopegate.machine import observed
 from scopegate.settings import Settings, chosen
 from tests import postgresql, stores
+from tests.process.test_tls import encrypt
 from tests.served import MODULE, scopegate
 
 pytestmark = pytest.mark.sqlite
@@ -98,6 +99,13 @@ def test_a_certificate_is_read_and_compared_with_its_key_and_the_hosts(db: Path)
     assert "tls_cert, tls_key" in dangers(settings, observed(settings))
     Path(options["tls_cert"]).unlink()
     assert "tls_cert, tls_key" in dangers(settings, observed(settings))
+
+
+def test_a_key_with_a_password_is_a_danger_and_the_password_is_not_asked_for(db: Path) -> None:
+    settings = chosen(db=str(db), **certificate(db.parent, "example.com", days=60))
+    assert settings.tls_key is not None
+    encrypt(settings.tls_key)
+    assert "is encrypted: store" in dangers(settings, observed(settings))["tls_key"]
 
 
 def test_a_part_that_cannot_be_imported_is_missing(

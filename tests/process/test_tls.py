@@ -249,14 +249,19 @@ def no_key(files: Files) -> str:
     return "No such file or directory: 'key.pem'"
 
 
-def encrypted_key(files: Files) -> str:
-    key = serialization.load_pem_private_key(files.key.read_bytes(), None)
+def encrypt(file: Path) -> None:
+    """Store a key with a password."""
+    key = serialization.load_pem_private_key(file.read_bytes(), None)
     encrypted = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(b"secret"),
     )
-    files.key.write_bytes(encrypted)
+    file.write_bytes(encrypted)
+
+
+def encrypted_key(files: Files) -> str:
+    encrypt(files.key)
     return "tls_key: key.pem is encrypted: store the key without a password"
 
 
