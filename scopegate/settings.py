@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import structlog
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -42,6 +50,14 @@ log = structlog.get_logger("scopegate.settings")
 
 class SettingsError(Exception):
     """A setting is wrong; the text names it and says what is allowed."""
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+_Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""A list, in a variable or an option as one text with commas."""
 
 
 class Settings(BaseSettings):
@@ -108,21 +124,19 @@ class Settings(BaseSettings):
         " API). By default open on loopback and deriv elsewhere. Settings below change single"
         " limits.",
     )
-    trusted_proxy: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxy: _Texts = Field(
         (), description="Network (CIDR) of a proxy whose X-Forwarded-For header is trusted."
     )
-    allowed_host: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_host: _Texts = Field(
         (),
         description="Host name that clients use for the gateway, such as trade.example.com. By"
         " default only loopback names and the address it listens on are accepted.",
     )
-    handlers: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Module with your own calls, offered as well."
-    )
-    without: Annotated[tuple[str, ...], NoDecode] = Field(
+    handlers: _Texts = Field((), description="Module with your own calls, offered as well.")
+    without: _Texts = Field(
         (), description="Plugin to leave out: exchange, for a gateway without the paper exchange."
     )
-    omit_call: Annotated[tuple[str, ...], NoDecode] = Field(
+    omit_call: _Texts = Field(
         (),
         description="Call to leave out. Your own module can then offer another call of that name.",
     )
@@ -299,13 +313,6 @@ class Settings(BaseSettings):
             else:
                 named[name] = field
         return named
-
-    @field_validator(
-        "trusted_proxy", "allowed_host", "handlers", "without", "omit_call", mode="before"
-    )
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("trusted_proxy")
     @classmethod

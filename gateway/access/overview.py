@@ -34,7 +34,7 @@ _NONE = CallCounts(0, 0, (0,) * (len(SECONDS) + 1))
 KeyT = TypeVar("KeyT")
 
 
-class Live(NamedTuple):
+class OpenConnection(NamedTuple):
     """One open connection."""
 
     session_id: str
@@ -50,14 +50,14 @@ class Live(NamedTuple):
     streams: int
 
 
-class Seen(NamedTuple):
+class ProcessReport(NamedTuple):
     """What one process has counted. It can be pickled."""
 
     process: int
     fault: str | None
     """Why clients should not be sent to it, or `None`."""
     connections: int
-    live: Sequence[Live]
+    busiest: Sequence[OpenConnection]
     """The connections with the most messages."""
     of_apps: Mapping[int, int]
     """The number of connections of each app."""
@@ -93,12 +93,12 @@ class Overview:
         """Remember the counts of calls. Called every `SAMPLE_EVERY` while the page is offered."""
         self._samples.append((monotonic(), self._handling.calls()))
 
-    async def collect(self) -> list[Seen]:
+    async def collect(self) -> list[ProcessReport]:
         """Return what this process and each of its siblings has counted, by process."""
         elsewhere = await self._siblings.ask(_OVERVIEW, None)
-        return sorted([self._here(), *elsewhere], key=lambda seen: seen.process)
+        return sorted([self._here(), *elsewhere], key=lambda report: report.process)
 
-    def _here(self) -> Seen:
+    def _here(self) -> ProcessReport:
         of_apps, of_users = Counter[int](), Counter[int]()
         sessions = list(self._access.sessions)
         for session in sessions:
@@ -108,11 +108,11 @@ class Overview:
         busiest = heapq.nlargest(MAX_CONNECTIONS, sessions, key=lambda session: session.messages)
         then, before = self._samples[0]
         calls = self._handling.calls()
-        return Seen(
+        return ProcessReport(
             process=self._siblings.number,
             fault=self._health.fault(),
             connections=len(sessions),
-            live=[_live(session) for session in busiest],
+            busiest=[_open_connection(session) for session in busiest],
             of_apps=dict(of_apps),
             of_users=dict(of_users),
             seconds=max(monotonic() - then, SAMPLE_EVERY),
@@ -129,9 +129,9 @@ class Overview:
         )
 
 
-def _live(session: Session) -> Live:
+def _open_connection(session: Session) -> OpenConnection:
     grant = session.first_grant
-    return Live(
+    return OpenConnection(
         session.id,
         session.app_id or 0,
         None if grant is None else grant.user_id,
@@ -163,15 +163,15 @@ class CallRate(NamedTuple):
     """The bound (see `SECONDS`) within which 99 of 100 were answered."""
 
 
-def rates(seen: Sequence[Seen]) -> list[CallRate]:
+def rates(reports: Sequence[ProcessReport]) -> list[CallRate]:
     """Return the rate of every call that was made lately, in all processes together.
 
     The calls that were made most often since the start come first: this order hardly changes.
     """
-    since_start = summed(each.since_start for each in seen)
+    since_start = summed(each.since_start for each in reports)
     found = []
     for name in sorted(since_start, key=lambda name: (-since_start[name], name)):
-        lately = [(each.seconds, each.calls[name]) for each in seen if name in each.calls]
+        lately = [(each.seconds, each.calls[name]) for each in reports if name in each.calls]
         if lately:
             columns = zip(*(each.within for _, each in lately), strict=True)
             found.append(
@@ -202,16 +202,16 @@ def busiest_and_slowest(every: Sequence[CallRate]) -> list[CallRate]:
     return [rate for rate in every if rate in busiest or rate in slowest]
 
 
-def listed(seen: Sequence[Seen]) -> list[Live]:
+def busiest_connections(reports: Sequence[ProcessReport]) -> list[OpenConnection]:
     """Return the connections with the most messages of all processes, the oldest first."""
-    every = [live for each in seen for live in each.live]
-    shown = heapq.nlargest(MAX_CONNECTIONS, every, key=lambda live: live.messages)
-    return sorted(shown, key=lambda live: (live.since, live.session_id))
+    every = [one for each in reports for one in each.busiest]
+    shown = heapq.nlargest(MAX_CONNECTIONS, every, key=lambda one: one.messages)
+    return sorted(shown, key=lambda one: (one.since, one.session_id))
 
 
-def latest_refusals(seen: Sequence[Seen]) -> list[Refusal]:
+def latest_refusals(reports: Sequence[ProcessReport]) -> list[Refusal]:
     """Return the latest refusals of all processes, the latest first."""
-    every = [refusal for each in seen for refusal in each.refusals]
+    every = [refusal for each in reports for refusal in each.refusals]
     return heapq.nlargest(MAX_REFUSALS, every, key=lambda refusal: refusal.at)
 
 

@@ -20,7 +20,7 @@ import structlog
 from scopegate.gateway.access import apps, audit, overview, users
 from scopegate.gateway.access.audit import Event
 from scopegate.gateway.access.guard import Access, SessionEnded
-from scopegate.gateway.access.overview import CallRate, Live, Overview, Seen
+from scopegate.gateway.access.overview import CallRate, OpenConnection, Overview, ProcessReport
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.counting import FailureCounter
 from scopegate.gateway.calls.errors import ApiError, permission_denied, rate_limit
@@ -69,11 +69,11 @@ class Operator:
     """The operator's page: what clients do, and the end of what they may do."""
 
     def __init__(
-        self, access: Access, bus: Bus, seen: Overview, siblings: Siblings, store: Store
+        self, access: Access, bus: Bus, overview: Overview, siblings: Siblings, store: Store
     ) -> None:
         self._access = access
         self._bus = bus
-        self._overview = seen
+        self._overview = overview
         self._store = store
         self._digest: bytes | None = None
         """The digest of the operator's token; `None` if there is none."""
@@ -224,13 +224,15 @@ class Operator:
     # The overview.
 
     async def _body(self) -> OverviewBody:
-        seen = await self._overview.collect()
-        live = overview.listed(seen)
-        refusals = overview.latest_refusals(seen)
-        of_apps = overview.summed(each.of_apps for each in seen).most_common(overview.MAX_GROUPS)
-        of_users = overview.summed(each.of_users for each in seen).most_common(overview.MAX_GROUPS)
-        await self._read({user_id for user_id, _ in of_users} | _users_of(live, refusals))
-        rates = overview.rates(seen)
+        reports = await self._overview.collect()
+        busiest = overview.busiest_connections(reports)
+        refusals = overview.latest_refusals(reports)
+        of_apps = overview.summed(each.of_apps for each in reports).most_common(overview.MAX_GROUPS)
+        of_users = overview.summed(each.of_users for each in reports).most_common(
+            overview.MAX_GROUPS
+        )
+        await self._read({user_id for user_id, _ in of_users} | _users_of(busiest, refusals))
+        rates = overview.rates(reports)
         return {
             "apps": [
                 {"app_id": app_id, "connections": count, "name": self._name(app_id)}
@@ -238,7 +240,7 @@ class Operator:
             ],
             "calls": [_call(rate) for rate in overview.busiest_and_slowest(rates)],
             "calls_per_second": round(sum(rate.per_second for rate in rates), 2),
-            "connections": [self._connection(one) for one in live],
+            "connections": [self._connection(one) for one in busiest],
             "disabled_apps": [
                 {"app_id": app.id, "disabled_at": int(at), "name": app.name}
                 for app, at in self._access.disabled_apps[: overview.MAX_GROUPS]
@@ -249,16 +251,16 @@ class Operator:
             ],
             "errors": [
                 {"code": code, "times": count}
-                for code, count in _most_first(overview.summed(each.errors for each in seen))
+                for code, count in _most_first(overview.summed(each.errors for each in reports))
             ],
             "limits": [
                 {"limit": limit, "times": count}
-                for limit, count in _most_first(overview.summed(each.limits for each in seen))
+                for limit, count in _most_first(overview.summed(each.limits for each in reports))
             ],
-            "open_connections": sum(each.connections for each in seen),
-            "processes": [_process(each) for each in seen],
+            "open_connections": sum(each.connections for each in reports),
+            "processes": [_process(each) for each in reports],
             "refusals": [self._refusal(one) for one in refusals],
-            "tokens_revoked": sum(each.revoked for each in seen),
+            "tokens_revoked": sum(each.revoked for each in reports),
             "users": [
                 {"connections": count, "email": self._stored.emails.get(user_id, "")}
                 for user_id, count in of_users
@@ -285,7 +287,7 @@ class Operator:
     def _email(self, user_id: int | None) -> str | None:
         return None if user_id is None else self._stored.emails.get(user_id)
 
-    def _connection(self, one: Live) -> LiveConnection:
+    def _connection(self, one: OpenConnection) -> LiveConnection:
         return {
             "address": one.address,
             "app_id": one.app_id,
@@ -312,8 +314,8 @@ class Operator:
         }
 
 
-def _users_of(live: Iterable[Live], refusals: Iterable[Refusal]) -> set[int]:
-    user_ids = {one.user_id for one in live} | {one.user_id for one in refusals}
+def _users_of(connections: Iterable[OpenConnection], refusals: Iterable[Refusal]) -> set[int]:
+    user_ids = {one.user_id for one in connections} | {one.user_id for one in refusals}
     return {user_id for user_id in user_ids if user_id is not None}
 
 
@@ -326,8 +328,12 @@ def _call(rate: CallRate) -> CallDetails:
     }
 
 
-def _process(seen: Seen) -> ProcessDetails:
-    return {"connections": seen.connections, "fault": seen.fault, "process": seen.process}
+def _process(report: ProcessReport) -> ProcessDetails:
+    return {
+        "connections": report.connections,
+        "fault": report.fault,
+        "process": report.process,
+    }
 
 
 def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:

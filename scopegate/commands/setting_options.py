@@ -12,9 +12,6 @@ from scopegate.settings import Settings, load
 if TYPE_CHECKING:
     from scopegate.framework import Gateway
 
-_FLAGS = {"store_unsafe", "tls_self_signed", "any_app_id", "demo", "compression", "log_letters"}
-_REPEATED = {"trusted_proxy", "allowed_host", "handlers", "without", "omit_call"}
-
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument MODULE:GATEWAY, and an option for every setting with its description."""
@@ -23,9 +20,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         default = field.default
         shown = "" if default in (None, (), False, PydanticUndefined) else f" [default: {default}]"
         text = f"{field.description}{shown}"
-        if name in _FLAGS:
+        if field.annotation is bool:
             command = click.option(flag, is_flag=True, default=None, help=text)(command)
-        elif name in _REPEATED:
+        elif field.annotation == tuple[str, ...]:
             command = click.option(flag, multiple=True, help=f"{text} May be repeated.")(command)
         elif name == "limits":
             command = click.option(flag, type=click.Choice(["open", "deriv"]), help=text)(command)
