@@ -126,7 +126,7 @@ class Access:
         self._signed_out_for: dict[str, set[Session]] = {}
         """The same for sessions of other worker processes, the latest of them."""
         self.revoked = 0
-        """How many tokens have ended or were suspended."""
+        """How many tokens have ended or were suspended since this process began, in any process."""
         siblings.on("catch up", self._caught_up)
         siblings.on("signed out", self._signed_out_here)
         siblings.on("live connections", self._live_here)
@@ -179,7 +179,11 @@ class Access:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was counted."""
-        yield counter("tokens_revoked", "Tokens that have ended or were suspended.", self.revoked)
+        yield counter(
+            "tokens_revoked",
+            "Tokens that have ended or were suspended, in whichever process: each counts all.",
+            self.revoked,
+        )
         yield gauge("connections_signed_in", "Connections with a token.", len(self._holders))
 
     # Granting.

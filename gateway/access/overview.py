@@ -73,6 +73,7 @@ class ProcessReport(NamedTuple):
     """How often each limit has refused a message since then."""
     refusals: Sequence[Refusal]
     revoked: int
+    """How many tokens have ended or were suspended since then, in any process."""
 
 
 class Overview:

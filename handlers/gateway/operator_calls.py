@@ -260,7 +260,7 @@ class Operator:
             "open_connections": sum(each.connections for each in reports),
             "processes": [_process(each) for each in reports],
             "refusals": [self._refusal(one) for one in refusals],
-            "tokens_revoked": sum(each.revoked for each in reports),
+            "tokens_revoked": max(each.revoked for each in reports),
             "users": [
                 {"connections": count, "email": self._stored.emails.get(user_id, "")}
                 for user_id, count in of_users

@@ -21,6 +21,7 @@ from scopegate.composition import declared
 from scopegate.demo import DEMO_EMAIL
 from scopegate.runtime.siblings import Siblings
 from scopegate.worker import HEAD, _Line
+from tests import stores
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
@@ -514,6 +515,14 @@ async def test_the_operator_sees_and_ends_what_every_worker_has(tmp_path: Path) 
                 async with gateway.at(pid) as again:
                     assert await again.refused({"authorize": gateway.token}) == "InvalidToken"
             assert (await idle.ask({"ping": 1}))["ping"] == "pong"
+            seen = (await operator.ask({"operator_overview": 1}))["operator_overview"]
+            ended = stores.run_once(
+                gateway.db,
+                lambda transaction: transaction.single(
+                    "SELECT count(*) FROM tokens WHERE ended_at IS NOT NULL"
+                )[0],
+            )
+            assert 0 < seen["tokens_revoked"] == ended  # each worker has noticed all of them
             # Attempts are counted together.
             for number in range(5):
                 async with gateway.at((first, second)[number % 2], origin=page) as guess:
