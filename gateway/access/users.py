@@ -173,12 +173,11 @@ def disable(transaction: Transaction, email: str) -> int:
     Returns the number of tokens ended. Raises `StoreError` if there is no such user.
     """
     user = by_email(transaction, email)
-    transaction.execute(
-        "UPDATE users SET disabled_at = ? WHERE id = ? AND disabled_at IS NULL",
-        time.time(),
-        user["id"],
-    )
-    audit.record(transaction, Event.USER_DISABLED, user["id"])
+    if user["disabled_at"] is None:
+        transaction.execute(
+            "UPDATE users SET disabled_at = ? WHERE id = ?", time.time(), user["id"]
+        )
+        audit.record(transaction, Event.USER_DISABLED, user["id"])
     transaction.announce(UserDisabled(user["id"]))  # first: connections are found by their tokens
     return len(tokens.end_all_of_user(transaction, user["id"]))
 
@@ -186,8 +185,9 @@ def disable(transaction: Transaction, email: str) -> int:
 def enable(transaction: Transaction, email: str) -> None:
     """Let a disabled user sign in again. Raises `StoreError` if there is no such user."""
     user = by_email(transaction, email)
-    transaction.execute("UPDATE users SET disabled_at = NULL WHERE id = ?", user["id"])
-    audit.record(transaction, Event.USER_ENABLED, user["id"])
+    if user["disabled_at"] is not None:
+        transaction.execute("UPDATE users SET disabled_at = NULL WHERE id = ?", user["id"])
+        audit.record(transaction, Event.USER_ENABLED, user["id"])
 
 
 def disabled(reader: Snapshot, limit: int) -> list[Row]:

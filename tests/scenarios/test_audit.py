@@ -1,6 +1,7 @@
 """The audit trail: what is recorded, who reads it, and that nothing in it can be changed unseen."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from scopegate import retention
 from scopegate.gateway.access import audit, users
 from scopegate.gateway.calls import token_form
 from scopegate.retention import DAY
-from scopegate.store.transactions import Snapshot
+from scopegate.store.transactions import Snapshot, Transaction
 from scopegate.testing import Client, World
 from tests.scenarios.test_growth import purge, run
 
@@ -106,6 +107,21 @@ async def test_what_did_not_happen_is_not_recorded(world: World) -> None:
     before = len(await trail(owner))
     assert await owner.refused({"revoke_access": 987654}) == "InvalidAppID"
     assert len(await trail(owner)) == before
+
+
+async def test_what_is_repeated_is_recorded_once(world: World) -> None:
+    await world.user("ada@example.com")
+
+    async def events_after(change: Callable[[Transaction, str], object]) -> list[str]:
+        number = (await world.gateway.store.read(audit.head)).number
+        for _ in range(2):
+            await world.gateway.store.write(lambda each: change(each, "ada@example.com"))
+        records = await world.gateway.store.read(lambda reader: audit.records(reader, limit=9))
+        return [record.event for record in records if record.number > number]
+
+    assert await events_after(users.enable) == []
+    assert await events_after(users.disable) == ["user disabled"]
+    assert await events_after(users.enable) == ["user enabled"]
 
 
 @pytest.mark.parametrize(
