@@ -33,7 +33,7 @@ from websockets.exceptions import InvalidHandshake
 from scopegate.exchange import ledger
 from scopegate.gateway.access import tokens, users
 from scopegate.store.transactions import Transaction
-from tests import books, postgresql, stores
+from tests import postgresql, stores
 from tests.browser.tools import missing
 from tests.clients import conftest as client_environment
 from tests.process import cluster as cluster_module
@@ -397,8 +397,6 @@ async def live_through(scene: Scene, fault: str, chance: random.Random) -> list[
             await market_seconds(public, 0.1)
             found = await asyncio.to_thread(violations, cluster.db, told, due=due)
     found += missed + of_token.result()
-    mistakes = await asyncio.to_thread(stores.run_once, cluster.db, books.mistakes)
-    found += (f"books: {mistake}" for mistake in mistakes)
     found += wrong_streams(scene)
     scene.streamed.clear()
     return found

@@ -214,7 +214,7 @@ async def test_the_rounds_have_seen_every_kind_of_trade(gateway: Served, told: T
         pytest.param(
             trading_mutants.reply_before_commit, "acknowledged: ", marks=pytest.mark.sqlite
         ),
-        (trading_mutants.unguarded_debit, "debit: "),
+        (trading_mutants.unguarded_debit, "contracts: "),
         (trading_mutants.copies_afterwards, "copy: "),
     ],
 )

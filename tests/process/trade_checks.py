@@ -1,14 +1,15 @@
 """What is wrong with a book and a ledger, judged from outside.
 
 The checker reads the database, knows what the clients were told, and settles again from the feed.
+Whether the rows agree with each other, it leaves to the checks of `scopegate check`.
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from scopegate import integrity
 from scopegate.exchange import book
 from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts.catalogue import TYPES
@@ -16,7 +17,7 @@ from scopegate.exchange.contracts.common.contract_type import replay, resume
 from scopegate.exchange.contracts.common.state import Status, begin
 from scopegate.exchange.copying import MAX_REPORTS
 from scopegate.exchange.feed import Feed
-from scopegate.store.transactions import Connection
+from scopegate.store.transactions import Connection, Snapshot
 from tests import stores
 from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle
 from tests.clients.settle_again import Tick as ToldTick
@@ -62,56 +63,19 @@ def decided(contract: Contract, feed: Feed, last: int) -> Decided | None:
 
 
 def violations(path: Path, told: Told, *, due: float) -> list[str]:
-    """What is wrong with the book and the ledger; what was decided by `due` must be settled."""
+    """What is wrong with the database; what was decided by `due` must be settled."""
     with stores.snapshot(path) as db:
         return [
             *(f"database: {fault}" for fault in stores.faults(path)),
-            *_wrong_balances(db),
-            *_wrong_entries(db),
+            *(
+                f"{result.name}: {fault}"
+                for result in integrity.results(Snapshot(db), integrity.CHECKS)
+                for fault in result.faults
+            ),
             *_forgotten(db, told),
             *_wrong_copies(db, told),
             *_wrong_results(db, due),
         ]
-
-
-def _wrong_balances(db: Connection) -> Iterator[str]:
-    running: Counter[str] = Counter()
-    for row in db.execute("SELECT id, loginid, amount, balance_after FROM ledger ORDER BY id"):
-        running[row["loginid"]] += row["amount"]
-        if running[row["loginid"]] != row["balance_after"] or row["balance_after"] < 0:
-            yield f"balance: entry {row['id']} leaves {row['balance_after']}"
-    net: Counter[str] = Counter()
-    for row in db.execute("SELECT loginid, currency, balance FROM accounts"):
-        net[row["currency"]] += row["balance"]
-        if running[row["loginid"]] != row["balance"]:
-            yield f"balance: {row['loginid']} has {row['balance']}, not {running[row['loginid']]}"
-    for row in db.execute("SELECT currency, balance FROM counter_accounts"):
-        net[row["currency"]] += row["balance"]
-    yield from (
-        f"balance: all {currency} add up to {sum_}" for currency, sum_ in net.items() if sum_
-    )
-
-
-def _wrong_entries(db: Connection) -> Iterator[str]:
-    """Every contract has its one debit and, once closed, its one credit; and the other way."""
-    entries: dict[tuple[str, int | None], list[sqlite3.Row]] = {}
-    for row in db.execute("SELECT * FROM ledger WHERE action IN ('buy', 'sell')"):
-        if row["contract_id"] is None:
-            yield f"debit: entry {row['id']} of {row['amount']} is without a contract"
-        else:
-            entries.setdefault((row["action"], row["contract_id"]), []).append(row)
-    for row in db.execute("SELECT * FROM contracts"):
-        wanted = {"buy": [(row["bought_by"], row["loginid"], -row["price"])], "sell": []}
-        if row["status"] != "open":
-            wanted["sell"] = [(row["sold_by"], row["loginid"], row["sold_for"])]
-        for action, expected in wanted.items():
-            found = [
-                (entry["id"], entry["loginid"], entry["amount"])
-                for entry in entries.pop((action, row["id"]), [])
-            ]
-            if found != expected:
-                yield f"entries: contract {row['id']} has {action} {found}, not {expected}"
-    yield from (f"debit: {action} of {number} is without a contract" for action, number in entries)
 
 
 def _forgotten(db: Connection, told: Told) -> Iterator[str]:

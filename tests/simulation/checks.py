@@ -3,6 +3,8 @@
 Rules:
 - Only what leaves the gateway and what is in the database is looked at, over a connection of its
   own: an acknowledged row is visible to others.
+- Each commit is checked by statements of these checks, for what it adds. At rest the checks of
+  `scopegate check` read everything as well: neither can hide a fault of the other.
 - The first thing that is wrong ends the simulation.
 - What ought to happen now and then is counted: a check that never had anything to check fails.
 """
@@ -12,11 +14,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
+from scopegate import integrity
 from scopegate.market_start import WAITED_FOR
+from scopegate.store.transactions import Connection as StoreConnection
+from scopegate.store.transactions import Snapshot
 from tests.simulation.network import Connection
 from tests.simulation.surroundings import clock
 
@@ -389,6 +394,7 @@ class Checks:
     def begin(self) -> None:
         """Begin to check the database, once it is there."""
         self._reader = sqlite3.connect(self.db, isolation_level=None)
+        self._reader.row_factory = sqlite3.Row
         self.committed()
 
     def end(self) -> None:
@@ -499,6 +505,11 @@ class Checks:
     def _at_rest(self) -> None:
         self.seen["rest"] += 1
         self._committed()
+        assert self._reader is not None
+        reader = Snapshot(cast(StoreConnection, self._reader))
+        for result in integrity.results(reader, integrity.CHECKS):
+            if result.faults:
+                raise Violation(f"{result.name}: {'; '.join(result.faults)}")
         for number, kind in self._all(
             "SELECT id, contract_type FROM contracts WHERE status = 'open'"
         ):
