@@ -1,7 +1,12 @@
-"""Whether a process can serve clients: parts of the gateway, and plugins, add their checks."""
+"""Whether a process can serve clients: parts of the gateway, and plugins, add their checks.
+
+Rule: a check that raises an exception is logged and counts as a fault, since nobody knows then.
+"""
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+import structlog
 
 from scopegate.runtime.metrics import Metric, gauge
 
@@ -10,6 +15,9 @@ Check: TypeAlias = Callable[[], str | None]
 
 OVERDUE = 5.0
 """Real seconds after which what should have happened counts as a fault."""
+UNKNOWN: Final = "a check of the health failed: the log says why"
+
+log = structlog.get_logger("scopegate.health")
 
 
 class Health:
@@ -24,7 +32,15 @@ class Health:
 
     def fault(self) -> str | None:
         """Return the first reason why clients should be sent elsewhere, or `None`."""
-        return next((fault for check in self._checks if (fault := check()) is not None), None)
+        for check in self._checks:
+            try:
+                fault = check()
+            except Exception as problem:
+                log.error("a check of the health failed", exc_info=problem)
+                fault = UNKNOWN
+            if fault is not None:
+                return fault
+        return None
 
     def metrics(self) -> Iterator[Metric]:
         """Return whether clients can be served."""
