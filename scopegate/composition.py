@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scopegate import plugins as found
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.overview import Overview
@@ -29,7 +28,7 @@ from scopegate.handlers.gateway.page_calls import Pages
 from scopegate.handlers.gateway.session_calls import Sessions
 from scopegate.handlers.gateway.token_calls import Tokens
 from scopegate.offered import EXCHANGE
-from scopegate.plugins import Plugin
+from scopegate.plugins import Plugin, each_once, installed, of_modules
 from scopegate.runtime.clock import Clock, WallClock
 from scopegate.runtime.health import Health
 from scopegate.runtime.metrics import Metrics
@@ -252,7 +251,7 @@ def composition_of(
     plugin.
     """
     chosen = standard(without) if plugins is None else plugins
-    every = found.each_once([*chosen, *found.of_modules(modules)])
+    every = each_once([*chosen, *of_modules(modules)])
     names = {plugin.name for plugin in every}
     for name in without:
         if name not in names and name != EXCHANGE:
@@ -264,7 +263,7 @@ def composition_of(
 
 def standard(without: Iterable[str] = ()) -> list[Plugin]:
     """Return the plugins of `scopegate serve`: the exchange, and those of installed packages."""
-    plugins = found.installed()
+    plugins = installed()
     if EXCHANGE not in without:
         from scopegate.paper_exchange import PAPER_EXCHANGE  # imports numpy and the market
 
