@@ -219,8 +219,10 @@ class SqliteStore(Store):
             ):
                 return  # they must not write at the same time
             batch, process = self._next_batch()
-            commit = self._commit(batch) if process is None else self._elsewhere(batch, process)
-            self._begin(batch, commit, process)
+            if process is None:
+                self._begin(batch, partial(self._commit, batch))
+            else:
+                self._begin(batch, partial(self._elsewhere, batch, process), process)
 
     def _next_batch(self) -> tuple[list[WaitingJob], WriterProcess | None]:
         """Take the next jobs that can share a COMMIT, and the process to run them, if any."""

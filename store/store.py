@@ -79,13 +79,13 @@ class InFlight:
     __slots__ = ("batch", "began", "by", "committing", "outcome")
 
     def __init__(
-        self, batch: list[WaitingJob], committing: asyncio.Future[Sequence[Change]], by: object
+        self, batch: list[WaitingJob], commit: Callable[[], Awaitable[Sequence[Change]]], by: object
     ) -> None:
         self.batch = batch
-        self.committing = committing
+        self.began = time.monotonic()
+        self.committing = asyncio.ensure_future(commit())
         self.by = by
         """What commits it, if not the store's own thread."""
-        self.began = time.monotonic()
         self.outcome: Sequence[Change] | Exception | None = None
         """Once that has ended: the changes of other processes before it, or why it failed."""
 
@@ -234,16 +234,19 @@ class Store(ABC):
         """Start to commit the next batches, if none is in flight or several may be."""
         if self._waiting and not self._in_flight:
             batch = self._next_jobs(self.max_batch)
-            self._begin(batch, self._commit(batch))
+            self._begin(batch, partial(self._commit, batch))
 
     def _next_jobs(self, most: int) -> list[WaitingJob]:
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def _begin(
-        self, batch: list[WaitingJob], commit: Awaitable[Sequence[Change]], by: object = None
+        self,
+        batch: list[WaitingJob],
+        commit: Callable[[], Awaitable[Sequence[Change]]],
+        by: object = None,
     ) -> None:
         """Let a batch be committed."""
-        in_flight = InFlight(batch, asyncio.ensure_future(commit), by)
+        in_flight = InFlight(batch, commit, by)
         self._in_flight.append(in_flight)
         in_flight.committing.add_done_callback(partial(self._committed, in_flight))
 
@@ -261,9 +264,11 @@ class Store(ABC):
                 self._seen_change = max(self._seen_change, foreign[-1][0])
         while self._in_flight and (outcome := self._in_flight[0].outcome) is not None:
             self._answers.append(self._answer(self._in_flight.popleft().batch, outcome))
-        self._commit_next()  # while the callers are answered
-        if not self._has_paused:
-            self._answer_some()
+        try:
+            self._commit_next()  # while the callers are answered
+        finally:
+            if not self._has_paused:
+                self._answer_some()
 
     def _answer_some(self) -> None:
         """Answer callers until the event loop is to read its sockets again."""

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import math
 import time
 from collections import defaultdict
 from contextlib import AsyncExitStack
@@ -27,6 +28,8 @@ class GoodClient:
         self._answers: dict[int, asyncio.Future[tuple[float, dict[str, Any]]]] = {}
         self._numbers = itertools.count(1)
         self._contract = 0
+        self._due = 0.0
+        """When the next call is made, by `time.perf_counter`."""
         self.seconds: dict[str, list[float]] = defaultdict(list)
         """How long each call took, and how late each tick was, by group."""
         self.answered = 0
@@ -36,6 +39,7 @@ class GoodClient:
     async def run(self, connection: Connection) -> None:
         """Make calls until cancelled."""
         reading = asyncio.ensure_future(self._read(connection))
+        self._due = time.perf_counter()
         try:
             await self._ask(connection, "", authorize=self._token)
             await self._ask(connection, "", ticks="1HZ100V", subscribe=1)
@@ -67,7 +71,11 @@ class GoodClient:
             self.problems.append(f"{message}: {reply['error']}")
         if group:
             self.seconds[group].append(arrived - began)
-        await asyncio.sleep(max(0.0, began + GAP - time.perf_counter()))
+        # After a delay it keeps its place in time. Otherwise clients that were delayed together
+        # would stay together, and wait for each other ever after.
+        now = time.perf_counter()
+        self._due += GAP * math.ceil((now - self._due) / GAP)
+        await asyncio.sleep(self._due - now)
         return reply
 
     async def _read(self, connection: Connection) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from importlib import resources
@@ -12,6 +13,7 @@ import pytest
 
 from scopegate.gateway.access import apps
 from scopegate.store import files
+from scopegate.store import sqlite as sqlite_module
 from scopegate.store import store as store_module
 from scopegate.store.errors import (
     StoreDamagedError,
@@ -252,3 +254,25 @@ async def test_two_gateways_do_not_share_a_database(
     # Other processes write all the same: that is how the command line works.
     await asyncio.to_thread(files.run_once, store.path, put(1))
     assert await numbers(store) == [1]
+
+
+async def test_the_event_loop_gives_way_while_the_thread_runs_jobs(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_module, "GIVE_WAY", 60.0)
+    ran: list[int] = []
+    jobs = [asyncio.create_task(store.write(lambda _, n=n: ran.append(n))) for n in range(3)]
+    while not store._in_flight:  # noqa: ASYNC110 - the next turns of the loop begin it
+        await asyncio.sleep(0)
+    assert ran == [0, 1, 2]
+    await asyncio.gather(*jobs)
+
+
+async def test_a_job_that_takes_long_holds_up_nobody_else(store: SqliteStore) -> None:
+    """The loop gives way for a moment only: here the job waits for what the loop does next."""
+    may_end = threading.Event()
+    job = asyncio.create_task(store.write(lambda _: may_end.wait(30.0)))
+    while not store._in_flight:  # noqa: ASYNC110 - the next turns of the loop begin it
+        await asyncio.sleep(0)
+    may_end.set()
+    assert await job is True
