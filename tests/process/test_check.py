@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -23,10 +24,12 @@ from scopegate.store.opening import read_once
 from scopegate.store.transactions import Transaction
 from tests import stores
 from tests.process.test_machine_faults import SPEEDY, buying, damage, sales, trading
+from tests.product_files import ROOT
 from tests.served import Served, scopegate, serving
 
 OF_FILES = [check.name for check in integrity.OF_FILES]
 ALWAYS = [check.name for check in integrity.CHECKS]
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
 
 
 def checked(db: Path) -> subprocess.CompletedProcess[str]:
@@ -156,6 +159,11 @@ async def test_a_database_is_checked_while_the_gateway_trades_and_afterwards(
 
 
 @pytest.mark.sqlite
+def test_each_check_is_documented() -> None:
+    section = OPERATING.partition("\n## Check\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \| .+ \|$", section, re.MULTILINE) == [*OF_FILES, *ALWAYS]
+
+
 def test_a_database_that_was_served_has_no_fault(traded: Path) -> None:
     before = files_of(traded)
     assert findings(checked(traded)) == {}
