@@ -124,7 +124,7 @@ check: $(VENV)/made-for-tests $(VENV)-bandit/made
 	$(VENV)-bandit/bin/bandit -q -c pyproject.toml -r $(PRODUCT)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_words.py tests/test_licences.py tests/test_security_page.py \
-		tests/gateway/test_close_codes.py
+		tests/test_log_page.py tests/gateway/test_close_codes.py
 	$(BIN)/python -m docs.generate --check
 
 format: $(VENV)/made-for-tests
