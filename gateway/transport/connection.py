@@ -15,8 +15,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-import structlog
-
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.errors import Disconnect
 from scopegate.gateway.calls.scheduling import ClientLoad, Scheduler
@@ -24,8 +22,6 @@ from scopegate.gateway.calls.session import Session
 
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 128 * 1024
-
-log = structlog.get_logger("scopegate.connection")
 
 
 class Transport(Protocol):

@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple, cast
 
 import orjson
-import structlog
 
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import check_hours
@@ -49,8 +48,6 @@ MAX_CANDLES_AT_ONCE = 500
 """More candles than this are too, because encoding them takes longer than finding them."""
 MAX_COLD = 1
 """So are prices of more symbols than this, if their day has not been computed yet."""
-
-log = structlog.get_logger("scopegate.market")
 
 
 def find_symbol(name: str) -> Symbol:
