@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from scopegate import market_start, paper_retention
-from scopegate.exchange import ledger, rules
+from scopegate.exchange import ledger, reconciliation, rules
 from scopegate.exchange.announcements import Announcements
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.copying import Copying
@@ -357,6 +357,11 @@ PAPER_EXCHANGE: Final = Plugin(
     },
     limits=LIMITS,
     retention=paper_retention.RULES,
+    checks={
+        "ledger": reconciliation.ledger_faults,
+        "contracts": reconciliation.contract_faults,
+        "payments": reconciliation.payment_faults,
+    },
     several_workers=True,
     same_in_workers=(Origin,),
     trusted=True,

@@ -21,6 +21,7 @@ from scopegate.offered import EXCHANGE
 from scopegate.retention import Rule
 from scopegate.schemas.scopes import Scope
 from scopegate.services import Provider, check_form
+from scopegate.store.integrity import FaultCheck
 from scopegate.store.migrating import Check
 
 HANDLER_GROUP = "scopegate.handlers"
@@ -68,6 +69,10 @@ class Plugin:
     """Its own limits, which the call `limits` lists."""
     retention: Sequence[Rule] = ()
     """The rules by which old rows of its tables are deleted."""
+    checks: Mapping[str, FaultCheck] = field(default_factory=dict)
+    """What `scopegate check` checks in its tables, by name: functions of a `Snapshot` that return
+    or yield a sentence about each fault. The name is printed after the plugin's (`weather.places`);
+    those of the exchange are printed alone."""
     several_workers: bool = False
     """Whether it works in several worker processes at once (`--workers`). Each of them has its own
     handlers, services, background work and streams."""
@@ -124,6 +129,22 @@ class Plugin:
                     f"plugin {self.name}: errors must map classes of exceptions to functions, not"
                     f" {error!r}"
                 )
+        checks: Any = self.checks
+        if not isinstance(checks, Mapping):
+            raise DeclarationError(
+                f'plugin {self.name}: checks must map names to functions, such as {{"places": …}}'
+            )
+        for check, faults in checks.items():
+            if not (isinstance(check, str) and _NAME.fullmatch(check)):
+                raise DeclarationError(
+                    f"plugin {self.name}: {check!r} is not a valid name of a check: begin with a"
+                    " lower-case letter and use up to 30 lower-case letters, digits and underscores"
+                )
+            if not callable(faults) or _is_async(faults):
+                raise DeclarationError(
+                    f"plugin {self.name}: the check {check} must be a function that is not async,"
+                    f" not {faults!r}"
+                )
         settings: Any = self.settings
         if settings is not None and not (
             inspect.isclass(settings) and issubclass(settings, BaseModel)
@@ -166,7 +187,13 @@ def each_once(plugins: Iterable[Plugin]) -> list[Plugin]:
     remaining: list[Plugin] = []
     handlers: set[type] = set()
     for plugin in dict.fromkeys(plugins):
-        has_more = plugin.scopes or plugin.services or plugin.background or plugin.migrations
+        has_more = (
+            plugin.scopes
+            or plugin.services
+            or plugin.background
+            or plugin.migrations
+            or plugin.checks
+        )
         if not plugin.handlers or has_more or not handlers.issuperset(plugin.handlers):
             remaining.append(plugin)
             handlers.update(plugin.handlers)
@@ -215,6 +242,10 @@ def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
             " @call"
         )
     return [*plugins, Plugin(name=plain, handlers=classes, is_named=False)]
+
+
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _members(module: Any, kind: type) -> list[Any]:

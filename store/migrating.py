@@ -98,6 +98,12 @@ def check_is_current(connection: Connection) -> None:
         )
 
 
+def has_tables(reader: Snapshot, plugin: str) -> bool:
+    """Return whether migrations of this plugin have run on the database."""
+    sql = "SELECT 1 FROM plugin_migrations WHERE plugin = ?"
+    return reader.one(sql, plugin) is not None
+
+
 def _migrate_plugin(connection: Connection, name: str, steps: list[str]) -> None:
     """Run the migrations of one plugin, whose tables and indexes must be named `PLUGIN_...`."""
     for step in steps:

@@ -3,7 +3,7 @@
 Rules:
 - A job is a whole transaction. It commits nothing itself.
 - The same jobs run on SQLite and on PostgreSQL: a `Connection` is what differs.
-- Jobs use `Transaction.savepoint`; only this folder runs SAVEPOINT, BEGIN and COMMIT.
+- Jobs use `savepoint`; only this folder runs SAVEPOINT, BEGIN and COMMIT.
 - After an error of a statement the transaction cannot go on, on PostgreSQL: a job that goes on
   after one has run the statement in a `savepoint`.
 - Where a server has the database, each statement waits for an answer of the network, while no other
@@ -226,6 +226,22 @@ class Snapshot:
     def now(self) -> float:
         """Return the real time, in seconds since 1970, by the clock that all gateways share."""
         return self._connection.now()
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Run a block in a savepoint: after a query in it that fails, others can follow.
+
+        The exception is raised on.
+        """
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except Exception:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
+        self._connection.execute("RELEASE part")
 
     @property
     def stored_changes(self) -> int | None:

@@ -4,7 +4,7 @@ import click
 
 from scopegate import market_start
 from scopegate.commands.common import Group, fail, stored_at, table
-from scopegate.composition import composition_of
+from scopegate.commands.target import plugins_of
 from scopegate.gateway.calls.registry import DeclarationError
 from scopegate.settings import SettingsError, load
 from scopegate.store import copying
@@ -26,8 +26,7 @@ def copy(source: str, target: str) -> None:
     in the setting handlers.
     """
     try:
-        settings = load()
-        plugins = composition_of(None, settings.handlers, settings.without, ()).plugins
+        plugins = plugins_of(load())
         folders = {each.name: each.migrations for each in plugins if each.migrations is not None}
         copied = copying.copy(
             stored_at(source, "FROM"),

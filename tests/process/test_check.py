@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scopegate import integrity
+from scopegate import PAPER_EXCHANGE, DeclarationError, Plugin, integrity
 from scopegate.exchange import ledger, payments
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.payments import Kind, Order
@@ -20,15 +20,18 @@ from scopegate.exchange.rates import Rates
 from scopegate.gateway.access import apps, tokens, users
 from scopegate.gateway.calls.token_form import digest
 from scopegate.store.integrity import MAX_FAULTS
+from scopegate.store.migrating import migrate
 from scopegate.store.opening import read_once
 from scopegate.store.transactions import Transaction
 from tests import stores
 from tests.process.test_machine_faults import SPEEDY, buying, damage, sales, trading
 from tests.product_files import ROOT
-from tests.served import Served, scopegate, serving
+from tests.served import SCRIPT, Served, scopegate, serving
 
 OF_FILES = [check.name for check in integrity.OF_FILES]
-ALWAYS = [check.name for check in integrity.CHECKS]
+OF_FILES_HERE = [] if stores.ON_POSTGRESQL else OF_FILES
+CHECKS = integrity.checks_of((PAPER_EXCHANGE,))
+ALWAYS = [check.name for check in CHECKS]
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 
 
@@ -45,14 +48,14 @@ def findings(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
         name, result = line.split(maxsplit=1)
         found.setdefault(name, []).append(result)
     wrong = {name: results for name, results in found.items() if results != ["ok"]}
-    assert list(found) == (ALWAYS if stores.ON_POSTGRESQL else [*OF_FILES, *ALWAYS])
+    assert list(found) == [*OF_FILES_HERE, *ALWAYS]
     assert done.returncode == (1 if wrong else 0)
     return wrong
 
 
 def found_in(db: Path) -> dict[str, list[str]]:
     """What the checks find in a file, without the seconds that the command needs to start."""
-    checks = (*integrity.OF_FILES, *integrity.CHECKS)
+    checks = (*integrity.OF_FILES, *CHECKS)
     results = read_once(db, lambda reader: integrity.results(reader, checks))
     return {result.name: list(result.faults) for result in results if result.faults}
 
@@ -388,3 +391,125 @@ def test_a_database_that_another_program_has_locked_is_one_line(db: Path) -> Non
     assert (done.returncode, done.stdout) == (1, "")
     assert "database is locked" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+# Checks of plugins.
+
+ORCHARD = """
+from scopegate import Plugin
+
+
+def trees(reader):
+    for [email] in reader.all("SELECT email FROM users ORDER BY id"):
+        yield f"{email} has no tree"
+
+
+def fruit(reader):
+    yield "apple 1 is rotten"
+    reader.one("SELECT 1 FROM orchard_fruit")
+
+
+def baskets(reader):
+    raise KeyError("basket 7")
+
+
+def ladders(reader):
+    return [email for [email] in reader.all("SELECT email FROM users WHERE id < 0")]
+
+
+orchard = Plugin(
+    name="orchard",
+    checks={"trees": trees, "fruit": fruit, "baskets": baskets, "ladders": ladders},
+)
+"""
+
+
+def ada(transaction: Transaction) -> None:
+    """A user."""
+    if not users.is_known(transaction, "ada@example.com"):
+        users.create(transaction, "ada@example.com")
+
+
+def checked_with(
+    folder: Path, module: str, **settings: str
+) -> tuple[list[list[str]], subprocess.CompletedProcess[str]]:
+    """The lines that the command prints with this module, by the installed script."""
+    (folder / "orchard.py").write_text(module)
+    db = folder / "scopegate.db"
+    stores.run_once(db, ada)
+    done = scopegate(
+        *("check", *stores.option(db)),
+        folder=folder,
+        settings={"SCOPEGATE_HANDLERS": "orchard", **settings},
+        program=SCRIPT,
+    )
+    return [line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]], done
+
+
+def test_checks_of_plugins_are_run_and_one_that_fails_hinders_none(tmp_path: Path) -> None:
+    lines, done = checked_with(tmp_path, ORCHARD)
+    built_in = [*OF_FILES_HERE, *ALWAYS]
+    assert lines[: len(built_in)] == [[name, "ok"] for name in built_in]
+    trees, apple, missing, *others = lines[len(built_in) :]
+    assert trees == ["orchard.trees", "ada@example.com has no tree"]
+    assert apple == ["orchard.fruit", "apple 1 is rotten"]
+    assert missing[0] == "orchard.fruit"
+    assert missing[1].startswith("cannot be checked: ")
+    assert "orchard_fruit" in missing[1]
+    assert others == [
+        ["orchard.baskets", "cannot be checked: KeyError: 'basket 7'"],
+        ["orchard.ladders", "ok"],
+    ]
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_plugin_is_not_checked_before_its_tables_are_there(tmp_path: Path) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "0001_fruit.sql").write_text(
+        "CREATE TABLE orchard_fruit (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n"
+    )
+    module = """
+from pathlib import Path
+from scopegate import Plugin
+
+
+def fruit(reader):
+    return [f"{row['name']} is rotten" for row in reader.all("SELECT name FROM orchard_fruit")]
+
+
+orchard = Plugin(
+    name="orchard", checks={"fruit": fruit}, migrations=Path(__file__).parent / "migrations"
+)
+"""
+    lines, done = checked_with(tmp_path, module)
+    assert (lines[-1], done.returncode) == (["orchard.fruit", "ok"], 0)
+    with stores.connected(stores.at(tmp_path / "scopegate.db")) as connection:
+        migrate(connection, plugins={"orchard": tmp_path / "migrations"})
+
+    def pick(transaction: Transaction) -> None:
+        transaction.execute("INSERT INTO orchard_fruit (id, name) VALUES (1, 'apple')")
+
+    stores.run_once(tmp_path / "scopegate.db", pick)
+    lines, done = checked_with(tmp_path, module)
+    assert (lines[-1], done.returncode) == (["orchard.fruit", "apple is rotten"], 1)
+
+
+def test_without_the_exchange_its_tables_are_not_checked(tmp_path: Path) -> None:
+    lines, _ = checked_with(tmp_path, ORCHARD, SCOPEGATE_WITHOUT="exchange")
+    names = [name for name, _ in lines]
+    assert names[: len(OF_FILES_HERE) + 3] == [
+        *OF_FILES_HERE,
+        *("authorizations", "audit", "orchard.trees"),
+    ]
+
+
+def test_two_checks_of_a_name_are_refused(tmp_path: Path) -> None:
+    more = 'more = Plugin(name="orchard", checks={"trees": ladders})\n'
+    lines, done = checked_with(tmp_path, ORCHARD + more)
+    assert (lines, done.returncode) == ([], 1)
+    assert done.stderr == (
+        "Error: two checks have the name orchard.trees: rename a plugin or a check\n"
+    )
+    trusted = Plugin(name="orchard", checks={"audit": lambda _: ()}, trusted=True)
+    with pytest.raises(DeclarationError, match="two checks have the name audit"):
+        integrity.checks_of((trusted,))

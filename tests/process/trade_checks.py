@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from scopegate import integrity
+from scopegate import PAPER_EXCHANGE, integrity
 from scopegate.exchange import book
 from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts.catalogue import TYPES
@@ -69,7 +69,9 @@ def violations(path: Path, told: Told, *, due: float) -> list[str]:
             *(f"database: {fault}" for fault in stores.faults(path)),
             *(
                 f"{result.name}: {fault}"
-                for result in integrity.results(Snapshot(db), integrity.CHECKS)
+                for result in integrity.results(
+                    Snapshot(db), integrity.checks_of((PAPER_EXCHANGE,))
+                )
                 for fault in result.faults
             ),
             *_forgotten(db, told),

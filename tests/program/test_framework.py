@@ -670,6 +670,12 @@ async def broken() -> AsyncIterator[Tools]:
         ({"limits": ("x",)}, "'x' in limits is not a Limit"),
         ({"retention": ("x",)}, "'x' in retention is not a Rule"),
         ({"errors": {"x": 1}}, "errors must map classes of exceptions to functions"),
+        ({"checks": (generator,)}, "checks must map names to functions"),
+        ({"checks": {"Two words": Tools}}, "'Two words' is not a valid name of a check"),
+        ({"checks": {5: Tools}}, "5 is not a valid name of a check"),
+        ({"checks": {"beds": 5}}, "the check beds must be a function that is not async, not 5"),
+        ({"checks": {"beds": coroutine}}, "the check beds must be a function that is not async"),
+        ({"checks": {"beds": generator}}, "the check beds must be a function that is not async"),
     ],
 )
 def test_a_plugin_of_the_wrong_form_is_refused(parts: dict[str, Any], said: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import orjson
 
-from scopegate import integrity
+from scopegate import PAPER_EXCHANGE, integrity
 from scopegate.market_start import WAITED_FOR
 from scopegate.store.transactions import Connection as StoreConnection
 from scopegate.store.transactions import Snapshot
@@ -507,7 +507,7 @@ class Checks:
         self._committed()
         assert self._reader is not None
         reader = Snapshot(cast(StoreConnection, self._reader))
-        for result in integrity.results(reader, integrity.CHECKS):
+        for result in integrity.results(reader, integrity.checks_of((PAPER_EXCHANGE,))):
             if result.faults:
                 raise Violation(f"{result.name}: {'; '.join(result.faults)}")
         for number, kind in self._all(
