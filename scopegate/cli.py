@@ -26,7 +26,7 @@ SUBCOMMANDS: Final = {
     "serve": ("commands.serve", "Serve the API and the pages until interrupted."),
     "store": ("commands.store", "Move the database to another engine."),
     "token": ("commands.token", "Create, list and revoke tokens, and show their uses."),
-    "user": ("commands.user", "Create users, lock them out, and change their passwords."),
+    "user": ("commands.user", "Create and list users, lock them out, and change their passwords."),
 }
 """The module of each subcommand, and the first sentence of its help."""
 

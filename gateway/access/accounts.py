@@ -101,5 +101,14 @@ def check(reader: Snapshot, loginid: str) -> None:
 
 def all_loginids(reader: Snapshot) -> list[str]:
     """The login ids of all accounts, by user."""
-    rows = reader.all("SELECT loginid FROM accounts ORDER BY user_id, created_at, loginid")
-    return [row["loginid"] for row in rows]
+    return [loginid for of_user in loginids_by_user(reader).values() for loginid in of_user]
+
+
+def loginids_by_user(reader: Snapshot) -> dict[int, list[str]]:
+    """The login ids of the accounts of each user, by the id of the user."""
+    found: dict[int, list[str]] = {}
+    for row in reader.all(
+        "SELECT user_id, loginid FROM accounts ORDER BY user_id, created_at, loginid"
+    ):
+        found.setdefault(row["user_id"], []).append(row["loginid"])
+    return found

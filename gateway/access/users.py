@@ -190,6 +190,11 @@ def enable(transaction: Transaction, email: str) -> None:
         audit.record(transaction, Event.USER_ENABLED, user["id"])
 
 
+def all_users(reader: Snapshot) -> list[Row]:
+    """Every user by id: rows of `id`, `email`, `is_demo`, `created_at` and `disabled_at`."""
+    return reader.all("SELECT id, email, is_demo, created_at, disabled_at FROM users ORDER BY id")
+
+
 def disabled(reader: Snapshot, limit: int) -> list[Row]:
     """The users who were disabled last: rows of `email` and `disabled_at`, the latest first."""
     return reader.all(

@@ -1,22 +1,23 @@
-"""The commands that create users, lock them out, and change their passwords."""
+"""The commands that create and list users, lock them out, and change their passwords."""
 
 import click
 
 from scopegate import market_start, offered
-from scopegate.commands.common import Group, checked_email, run_job, with_database
+from scopegate.commands.common import Group, checked_email, run_job, table, with_database
 from scopegate.exchange import ledger as accounts
 from scopegate.gateway.access import passwords, users
-from scopegate.gateway.access.accounts import open_account
+from scopegate.gateway.access.accounts import loginids_by_user, open_account
+from scopegate.gateway.access.tokens import moment_text
 from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.settings import load
 from scopegate.store.errors import StoreError
 from scopegate.store.location import Location
-from scopegate.store.transactions import Transaction
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 
 @click.group(cls=Group)
 def user() -> None:
-    """Create users, lock them out, and change their passwords."""
+    """Create and list users, lock them out, and change their passwords."""
 
 
 def _password(value: str) -> str:
@@ -71,6 +72,41 @@ def user_create(db: Location | None, email: str, residence: str | None, password
 
     for loginid in run_job(db, job):
         click.echo(loginid)
+
+
+@user.command("list")
+@with_database
+def user_list(db: Location | None) -> None:
+    """List users by number, with the login ids of their accounts.
+
+    The audit trail and the log name users by these numbers.
+    """
+
+    def job(reader: Snapshot) -> tuple[list[Row], dict[int, list[str]]]:
+        return users.all_users(reader), loginids_by_user(reader)
+
+    found, loginids = run_job(db, job)
+    table(
+        [
+            (
+                str(row["id"]),
+                row["email"],
+                moment_text(row["created_at"]),
+                _state(row),
+                ", ".join(loginids.get(row["id"], ())),
+            )
+            for row in found
+        ],
+        ("number", "e-mail", "created (UTC)", "state", "loginids"),
+    )
+
+
+def _state(row: Row) -> str:
+    """Return whether a user can sign in, in words; moments are UTC."""
+    states = ["demo"] if row["is_demo"] else []
+    if row["disabled_at"] is not None:
+        states.append(f"disabled since {moment_text(row['disabled_at'])}")
+    return ", ".join(states) or "enabled"
 
 
 @user.command("disable")

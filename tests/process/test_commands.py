@@ -4,6 +4,7 @@ Each test has a user of its own in the one gateway of this file.
 """
 
 import asyncio
+import calendar
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -279,6 +280,39 @@ async def test_a_user_is_created_and_locked_out(gateway: Served) -> None:
         assert await client.refused({"authorize": text}) == "InvalidToken"
         await command(gateway, "user", "enable", "--email", "grace@example.com")
         await client.authorize(token(gateway, demo, "Bot"))
+
+
+async def test_users_are_listed_with_their_accounts(gateway: Served, ada: Person) -> None:
+    await command(gateway, "user", "disable", "--email", ada.email)
+
+    def stored(transaction: Transaction) -> tuple[int, int, str]:
+        row = users.by_email(transaction, ada.email)
+        demo_user = users.demo(transaction)
+        assert demo_user is not None
+        since = f"disabled since {tokens.moment_text(row['disabled_at'])}"
+        return row["id"], demo_user["id"], since
+
+    number, demo_number, since = run_once(gateway.db, stored)
+    heading, *lines = (await command(gateway, "user", "list")).splitlines()
+    cells = ["number", "e-mail", "created (UTC)", "state", "loginids"]
+    starts = [heading.index(cell) for cell in cells]
+    rows = {
+        int(line.split()[0]): [
+            line[start:end].strip()
+            for start, end in zip(starts, [*starts[1:], len(line)], strict=True)
+        ]
+        for line in lines
+    }
+    assert list(rows) == sorted(rows)
+    _, email, created, state, loginids = rows[number]
+    assert (email, state) == (ada.email, since)
+    assert loginids == f"{ada.real}, {ada.demo}"
+    assert abs(time.time() - calendar.timegm(time.strptime(created, "%Y-%m-%d %H:%M:%S"))) < 600
+    assert rows[demo_number][3] == "demo"
+    assert set(rows[demo_number][4].split(", ")) == set(gateway.loginids)
+    await command(gateway, "user", "enable", "--email", ada.email)
+    enabled = await command(gateway, "user", "list")
+    assert "  enabled  " in next(line for line in enabled.splitlines() if ada.email in line)
 
 
 async def test_an_app_is_disabled_and_enabled(gateway: Served) -> None:

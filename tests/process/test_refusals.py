@@ -180,6 +180,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "account credit": ("--loginid", "VRTC9000001", "--amount", "1"),
     "account reset": ("--loginid", "VRTC9000001"),
     "user create": ("--email", "ada@example.com", "--password", "long enough"),
+    "user list": (),
     "user disable": ("--email", "ada@example.com"),
     "user enable": ("--email", "ada@example.com"),
     "user password": ("--email", "ada@example.com", "--password", "long enough"),

@@ -48,6 +48,9 @@ async def test_it_serves_and_its_commands_know_its_scopes(tmp_path: Path) -> Non
         assert gateway.command("account", "list").split() == [
             *("loginid", "kind", "currency", "balance", "AC1001", "AC1002")
         ]
+        [_, _, added] = gateway.command("user", "list").splitlines()
+        assert "ada@example.com" in added
+        assert added.endswith("AC1002")
         no_money = scopegate(
             *("account", "credit", "--loginid", "AC1001", "--amount", "5"),
             *stores.option(gateway.db),
