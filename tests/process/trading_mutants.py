@@ -60,12 +60,14 @@ def reply_before_commit() -> None:
     """What opens or closes contracts is committed by the next batch only, after its replies."""
     write_batch = store.write_batch
 
-    def late(connection: Any, batch: Sequence[WrittenJob], seen_change: int) -> Any:
+    def late(
+        connection: Any, batch: Sequence[WrittenJob], seen_change: int, prepared: Any = None
+    ) -> Any:
         if connection.in_transaction:
             time.sleep(WINDOW)
             connection.execute("COMMIT")
         uncommitted: Any = _NeverCommits(connection)
-        foreign = write_batch(uncommitted, batch, seen_change)
+        foreign = write_batch(uncommitted, batch, seen_change, prepared)
         moves_contracts = any(
             isinstance(change, book.ContractChanged)
             for waiting in batch
