@@ -228,21 +228,14 @@ class Dispatcher:
                 session.only_waits = True
                 return self._refuse(session, message, echo, refusal, began)
             if self._failed(session, call, message, echo, problem).code == RATE_LIMIT:
-                return self._pause(session, call, began)
+                self._handling.add(session, call, began)
+                session.replied()
+                return _pause(session)
         self._handling.add(session, call, began)
         session.answering = False
         if session.after_reply:
             session.replied()
         return None
-
-    def _pause(
-        self, session: Session, call: Call | None, began: float
-    ) -> Coroutine[Any, Any, None]:
-        """Complete a message that was refused by a limit; the rest is to wait for a while."""
-        self._handling.add(session, call, began)
-        session.replied()
-        session.only_waits = True
-        return asyncio.sleep(_pause_after(session))
 
     async def _finish(
         self,
@@ -335,15 +328,15 @@ class Dispatcher:
         call = self._forms.call_of(message)
         error = rate_limit("messages" if call is None else call.name, broken)
         self._failed(session, call, message, echo, error)
+        self._handling.add(session, call, began)
+        session.replied()
         session.refusals += 1
         if session.refusals >= self._limiter.profile.refusals_in_a_row:
-            self._handling.add(session, call, began)
-            session.replied()
             raise Disconnect(
                 REFUSED_CLOSE,
                 f"{session.refusals} messages in a row exceeded a rate limit: send fewer",
             )
-        return self._pause(session, call, began)
+        return _pause(session)
 
     def _answer(
         self, session: Session, call: Call, message: Message, echo: Message, result: Any
@@ -561,6 +554,12 @@ class Dispatcher:
 def _pause_after(session: Session) -> float:
     """Return how many seconds a connection waits after a refusal by a limit."""
     return min(REFUSAL_PAUSE * max(1, session.refusals), MAX_REFUSAL_PAUSE)
+
+
+def _pause(session: Session) -> Coroutine[Any, Any, None]:
+    """Return what is left of a message that was refused by a limit: to wait for a while."""
+    session.only_waits = True
+    return asyncio.sleep(_pause_after(session))
 
 
 def _named(session: Session, message: Message) -> Grant | None:

@@ -161,12 +161,12 @@ async def test_a_database_is_checked_while_the_gateway_trades_and_afterwards(
     assert total.startswith("the balances in USD add up to ")
 
 
-@pytest.mark.sqlite
 def test_each_check_is_documented() -> None:
     section = OPERATING.partition("\n## Check\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \| .+ \|$", section, re.MULTILINE) == [*OF_FILES, *ALWAYS]
 
 
+@pytest.mark.sqlite
 def test_a_database_that_was_served_has_no_fault(traded: Path) -> None:
     before = files_of(traded)
     assert findings(checked(traded)) == {}
