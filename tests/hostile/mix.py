@@ -12,7 +12,6 @@ import asyncio
 import os
 import re
 import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -25,6 +24,7 @@ from scopegate.gateway.access import tokens, users
 from scopegate.store.transactions import Transaction
 from tests.hostile.attacks import ANSWERED, ATTACKS, OPENED, SENT, Attacking, Target
 from tests.hostile.good_clients import READS, TICKS, TRADES, GoodClients
+from tests.memory_folder import memory_folder
 from tests.served import Served
 from tests.stores import run_once
 
@@ -170,11 +170,8 @@ def main() -> int:
     parser.add_argument("--attack", action="append", choices=[*ATTACKS, ALL])
     options = parser.parse_args()
     chosen = options.attack or [*ATTACKS, ALL]
-    memory = Path("/dev/shm")  # noqa: S108 - so that no delay is that of the disk
-    with (
-        tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
-        Served(Path(folder), *OPTIONS) as served,
-    ):
+    # In memory, so that no delay is that of the disk.
+    with memory_folder() as folder, Served(folder, *OPTIONS) as served:
         held = asyncio.run(measure(served, chosen, options.seconds))
         assert served.stop() == 0
         print(complaints(served), end="")

@@ -7,15 +7,14 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 
+from tests.memory_folder import memory_folder
 from tests.simulation import surroundings
 from tests.simulation.expected import EXPECTED
 
@@ -66,12 +65,11 @@ def one(options: argparse.Namespace) -> int:
     from tests.simulation.mutants import MUTANTS
     from tests.simulation.simulation import Simulation
 
-    memory = Path("/dev/shm")  # noqa: S108 - nothing that is simulated needs a disk
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    with memory_folder() as folder:  # nothing that is simulated needs a disk
         simulation = Simulation(
             chance,
             machine,
-            Path(folder) / "gateway.db",
+            folder / "gateway.db",
             workers=options.workers,
             trace=options.trace,
         )
