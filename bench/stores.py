@@ -69,7 +69,7 @@ def free(transaction: Transaction) -> None:
 async def buy_for(store: Store, loginids: Sequence[str], seconds: float) -> int:
     """Buy all the time; return how many purchases were acknowledged."""
     quote = _quote(Feed("bench"), int(NOON))
-    copies = Copies(tokens.holds)
+    copies = Copies(tokens.find_valid)
     guard: Guard = free
     ends = time.perf_counter() + seconds
     bought = 0

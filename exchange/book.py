@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
-from scopegate.exchange import exclusion, ledger, markups
+from scopegate.exchange import caps, exclusion, ledger, markups
 from scopegate.exchange.contracts import shortcode
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import Orders, Quote, StoredTerms
@@ -47,6 +47,8 @@ class Contract:
     cancellation_price: int
     copied_from: int | None
     """The contract of another account that this one copies."""
+    caps_id: int | None
+    """The caps that it counts for, with their parents."""
     markup: int
     take_profit_at: int | None
     stop_loss_at: int | None
@@ -78,6 +80,7 @@ def contract(row: Row | Mapping[str, Any]) -> Contract:
         payout=row["payout"],
         cancellation_price=row["cancellation_price"],
         copied_from=row["copied_from"],
+        caps_id=row["caps_id"],
         markup=row["markup"],
         take_profit_at=row["take_profit_at"],
         stop_loss_at=row["stop_loss_at"],
@@ -174,13 +177,14 @@ class Purchase:
     """Seconds of market time since the sign-in of the session that buys."""
 
 
-def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
+def buy(transaction: Transaction, purchase: Purchase, caps_id: int | None = None) -> BoughtContract:
     """Open a contract and charge for it, or return the one bought earlier under the same key.
 
-    A markup goes to the owner of the app in the same transaction.
+    A markup goes to the owner of the app in the same transaction. The purchase counts for the caps
+    with the id `caps_id`.
 
     Raises `Refusal` if the balance is too small, too much is open, the account has another
-    currency, or its owner has excluded the purchase.
+    currency, its owner has excluded the purchase, or the caps forbid it.
     """
     loginid, at = purchase.loginid, purchase.at
     if purchase.key is not None:
@@ -216,7 +220,9 @@ def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
         signed_in_for=purchase.signed_in_for,
         at=at,
     )
-    row = _insert(transaction, purchase)
+    if caps_id is not None:
+        caps.count_purchase(transaction, caps_id, terms=quote.terms, price=quote.price, at=at)
+    row = _insert(transaction, purchase, caps_id)
     contract_id = row["id"]
     charge = Posting(
         loginid=loginid,
@@ -294,7 +300,7 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
     return int(count)
 
 
-def _insert(transaction: Transaction, purchase: Purchase) -> dict[str, Any]:
+def _insert(transaction: Transaction, purchase: Purchase, caps_id: int | None) -> dict[str, Any]:
     """Insert the row of the contract and its first orders; return the row."""
     quote, terms, at = purchase.quote, purchase.quote.terms, purchase.at
     stored = TYPES[terms.contract_type].stored(terms)
@@ -302,8 +308,8 @@ def _insert(transaction: Transaction, purchase: Purchase) -> dict[str, Any]:
     inserted = transaction.single(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key, copied_from, markup, is_financed)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        " bought_at, idempotency_key, copied_from, caps_id, markup, is_financed)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
         purchase.loginid,
         purchase.app_id,
         terms.contract_type,
@@ -320,6 +326,7 @@ def _insert(transaction: Transaction, purchase: Purchase) -> dict[str, Any]:
         at,
         purchase.key,
         purchase.copied_from,
+        caps_id,
         quote.markup,
         int(stored.is_financed),
     )
@@ -378,6 +385,15 @@ def close(
     )
     entry = ledger.post(transaction, payment)
     transaction.execute_later("UPDATE contracts SET sold_by = ? WHERE id = ?", entry.id, held.id)
+    if held.caps_id is not None:
+        caps.count_close(
+            transaction,
+            held.caps_id,
+            currency=held.terms.currency,
+            price=held.price,
+            paid=outcome.pays,
+            at=at,
+        )
     row = {**dict(changed), "sold_by": entry.id}
     return ClosedContract(_announce(transaction, ContractClosed, row), entry)
 

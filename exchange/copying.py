@@ -15,7 +15,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import BoughtContract, ClosedContract, Contract, Purchase
@@ -35,8 +35,18 @@ MAX_REPORTS = 1_000
 
 HANDLE_PREFIX = "copy-"
 
-Holds = Callable[[Snapshot, int], bool]
-"""Returns whether the token with this id is still valid, as seen by the transaction."""
+
+class Valid(Protocol):
+    """A token that is valid."""
+
+    @property
+    def restrictions_id(self) -> int | None:
+        """The id of the caps that it is under, if any."""
+        ...
+
+
+FindValid = Callable[[Snapshot, int], Valid | None]
+"""Returns the token with this id if it is still valid, as seen by the transaction."""
 
 
 def _new_handle() -> str:
@@ -88,6 +98,14 @@ class Following:
             f"The trader's stake of {currency} {to_text(stake, currency)} is {words} {currency}"
             f" {to_text(bound, currency)}.",
         )
+
+
+class Follower(NamedTuple):
+    """An account that copies a trader at present."""
+
+    following: Following
+    caps_id: int | None
+    """The caps of the token with which it was started: copies count for them."""
 
 
 @quickly_pickled
@@ -157,7 +175,7 @@ def end_all_of_user(transaction: Transaction, user_id: int, *, at: float) -> Non
 class Copies:
     """Makes the copies of a trade, in the transaction of that trade."""
 
-    holds: Holds
+    find_valid: FindValid
 
     def traders(self, reader: Snapshot, copier: str) -> list[Following]:
         """The traders that an account copies, in order of their start."""
@@ -166,11 +184,13 @@ class Copies:
             " ORDER BY started_at, trader",
             copier,
         )
-        return [each for each in map(_following, rows) if self._goes_on(reader, each)]
+        return [each for each in map(_following, rows) if self._follower(reader, each)]
 
     def copiers(self, reader: Snapshot, trader: str) -> list[str]:
         """The accounts that copy a trader."""
-        return [each.copier for each in self._all_of(reader, trader) if self._goes_on(reader, each)]
+        return [
+            each.copier for each in self._all_of(reader, trader) if self._follower(reader, each)
+        ]
 
     def _all_of(self, reader: Snapshot, trader: str) -> list[Following]:
         rows = reader.all(
@@ -180,19 +200,22 @@ class Copies:
         )
         return [_following(row) for row in rows]
 
-    def _goes_on(self, reader: Snapshot, following: Following) -> bool:
-        return self.holds(reader, following.trader_token) and self.holds(
-            reader, following.copier_token
-        )
+    def _follower(self, reader: Snapshot, following: Following) -> Follower | None:
+        """Return who copies, unless one of the two tokens has ended."""
+        if self.find_valid(reader, following.trader_token) is None:
+            return None
+        token = self.find_valid(reader, following.copier_token)
+        return None if token is None else Follower(following, token.restrictions_id)
 
-    def followers(self, transaction: Transaction, trader: str, at: int) -> list[Following]:
+    def followers(self, transaction: Transaction, trader: str, at: int) -> list[Follower]:
         """The present copiers of a trader; end those whose token has ended."""
         found = []
         for following in self._all_of(transaction, trader):
-            if self._goes_on(transaction, following):
-                found.append(following)
-            else:
+            follower = self._follower(transaction, following)
+            if follower is None:
                 _end(transaction, following, at)
+            else:
+                found.append(follower)
         return found
 
     def bought(self, transaction: Transaction, bought: BoughtContract, quote: Quote[Any]) -> None:
@@ -201,7 +224,7 @@ class Copies:
         if not bought.is_new:
             return
         at = original.bought_at
-        for following in self.followers(transaction, original.loginid, at):
+        for following, caps_id in self.followers(transaction, original.loginid, at):
             if not following.wants(original):
                 continue
             contract_id, refusal = None, None
@@ -215,7 +238,7 @@ class Copies:
                         at=at,
                         copied_from=original.id,
                     )
-                    copy = book.buy(transaction, purchase)
+                    copy = book.buy(transaction, purchase, caps_id)
                     contract_id = copy.contract.id
             except Refusal as problem:
                 refusal = problem
@@ -237,7 +260,8 @@ class Copies:
             return
         original = closed.contract
         action = "cancel" if original.status is Status.CANCELLED else "sell"
-        following = {each.copier for each in self.followers(transaction, original.loginid, at)}
+        followers = self.followers(transaction, original.loginid, at)
+        following = {each.copier for each, _ in followers}
         for copy, end in copies:
             if copy.loginid not in following:
                 continue
@@ -257,10 +281,10 @@ class Copies:
 class Copying:
     """Keeps track of who copies whom in a running gateway, and makes the copies."""
 
-    def __init__(self, store: Store, clock: Clock, holds: Holds) -> None:
+    def __init__(self, store: Store, clock: Clock, find_valid: FindValid) -> None:
         self._store = store
         self._clock = clock
-        self.copies = Copies(holds)
+        self.copies = Copies(find_valid)
         self._listeners: list[Callable[[Report], None]] = []
         self._reported: Counter[str] = Counter()
         """The number of reports announced so far, by copier."""
@@ -327,7 +351,8 @@ class Copying:
             raise _not_allowed(
                 f"An account can copy at most {MAX_TRADERS} traders. Stop copying one first."
             )
-        others = {each.copier for each in self.copies.followers(transaction, trader.loginid, at)}
+        followers = self.copies.followers(transaction, trader.loginid, at)
+        others = {each.copier for each, _ in followers}
         if len(others - {copier.loginid}) >= MAX_COPIERS:
             raise _not_allowed(f"This trader already has the maximum of {MAX_COPIERS} copiers.")
 

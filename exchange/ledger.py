@@ -395,8 +395,9 @@ def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at
     return True
 
 
-Guard = Callable[[Snapshot], None]
-"""A check inside the transaction that raises unless the caller is still permitted."""
+Guard = Callable[[Snapshot], int | None]
+"""A check inside the transaction that raises unless the caller is still permitted. Returns the id
+of the caps that the caller is under (`exchange.caps`), or `None`."""
 
 
 class BalanceAt(NamedTuple):

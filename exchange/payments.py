@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from scopegate.exchange import agents, exclusion, ledger
+from scopegate.exchange import agents, caps, exclusion, ledger
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.ledger import CONVERSION, TRANSFERS, Account, Entry, Guard, Posting
 from scopegate.exchange.money import bound_in, to_text
@@ -246,11 +246,13 @@ def pay(
     app_id: int | None = None,
     key: str | None = None,
     permit: Permit | None = None,
+    caps_id: int | None = None,
 ) -> Payment:
     """Carry out an order, or return the payment that was made for it under the key.
 
     `permit` is called before a new payment and may consume something for it; it is not called
-    again if the payment is repeated. Raises `Refusal`, or what `permit` raises.
+    again if the payment is repeated. A new payment counts for the caps with the id `caps_id`.
+    Raises `Refusal`, or what `permit` raises.
     """
     if key is not None and (before := _paid_with(transaction, order, key)) is not None:
         return before
@@ -267,6 +269,10 @@ def pay(
     if units == 0:
         raise order.refused(
             f"The converted amount is below the smallest amount of {payee.currency}."
+        )
+    if caps_id is not None:
+        caps.count_payment(
+            transaction, caps_id, currency=payer.currency, units=order.units, at=int(at)
         )
     out, into = _notes(order, parties, rate)
     transfer = order.kind is Kind.TRANSFER
@@ -438,9 +444,16 @@ class PaymentService:
         at = self._clock.now()
 
         def job(transaction: Transaction) -> Payment:
-            guard(transaction)
+            caps_id = guard(transaction)
             return pay(
-                transaction, order, self._rates, at=at, app_id=app_id, key=key, permit=permit
+                transaction,
+                order,
+                self._rates,
+                at=at,
+                app_id=app_id,
+                key=key,
+                permit=permit,
+                caps_id=caps_id,
             )
 
         return await self._store.write(job)
@@ -452,8 +465,10 @@ class PaymentService:
         at = self._clock.now()
 
         def job(transaction: Transaction) -> tuple[Payment, list[Account]]:
-            guard(transaction)
-            paid = pay(transaction, order, self._rates, at=at, app_id=app_id, key=key)
+            caps_id = guard(transaction)
+            paid = pay(
+                transaction, order, self._rates, at=at, app_id=app_id, key=key, caps_id=caps_id
+            )
             return paid, ledger.accounts(transaction, user_id)
 
         return await self._store.write(job)
@@ -468,13 +483,13 @@ class PaymentService:
         tried: list[str] = []
 
         def job(transaction: Transaction) -> None:
-            guard(transaction)
+            caps_id = guard(transaction)
             if order.kind is Kind.TO_CLIENT:
                 payer, agent = _paying(transaction, order)
                 _refuse_own(order, payer, _account(transaction, order.payee))
                 tried.append("" if agent is None else agent.name)
             else:
-                made = pay(transaction, order, self._rates, at=at, permit=permit)
+                made = pay(transaction, order, self._rates, at=at, permit=permit, caps_id=caps_id)
                 tried.append(made.agent_name)
             raise _Undone
 

@@ -35,8 +35,8 @@ class Buying(PortableJob[BoughtContract]):
     def __call__(self, transaction: Transaction) -> BoughtContract:
         """Return what was bought."""
         check_deadline(self.deadline)
-        self.guard(transaction)
-        bought = book.buy(transaction, self.purchase)
+        caps_id = self.guard(transaction)
+        bought = book.buy(transaction, self.purchase, caps_id)
         self.copies.bought(transaction, bought, self.purchase.quote)
         return bought
 

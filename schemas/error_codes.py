@@ -91,6 +91,9 @@ OF_CALLS: Final[Mapping[str, str]] = MappingProxyType(
         "SessionDurationLimitExceeded": "The session is longer than your self-exclusion limit.",
         "SetAccountCurrencyError": "The currency of the account can no longer be changed.",
         "SetSelfExclusionError": "The limit cannot be set like this; the message says why.",
+        "TokenCapReached": "A cap of the token would be exceeded; `details` has it, what remains of"
+        " it, and when it is reset.",
+        "TokenRestricted": "The token is restricted to something else; `details` says to what.",
         "TooManyAccounts": "The user has the maximum number of accounts.",
         "UserNotFound": "There is no user with this e-mail address.",
         "TooManyTokens": "The account has the maximum number of tokens.",
@@ -120,6 +123,9 @@ SALE: Final = (
 )
 """Codes of calls that sell a contract."""
 
+CAPS: Final = ("TokenCapReached", "TokenRestricted")
+"""Codes of what the restrictions of a token forbid."""
+
 PURCHASE: Final = (
     "AccountBalanceExceedsLimit",
     "BarrierValidationError",
@@ -135,6 +141,7 @@ PURCHASE: Final = (
     "PriceMoved",
     "SelfExclusion",
     "SessionDurationLimitExceeded",
+    *CAPS,
     *(
         f"{period}{what}LimitExceeded"
         for period in ("Daily", "7Day", "30Day")

@@ -11,6 +11,7 @@ from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.overview import Overview
 from scopegate.gateway.access.passwords import Passwords
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.counting import ConcurrencyLimiter
@@ -25,6 +26,7 @@ from scopegate.handlers.gateway.general_calls import General
 from scopegate.handlers.gateway.operator_calls import Operator
 from scopegate.handlers.gateway.oversight_calls import Oversight
 from scopegate.handlers.gateway.page_calls import Pages
+from scopegate.handlers.gateway.restriction_calls import RestrictedTokens
 from scopegate.handlers.gateway.session_calls import Sessions
 from scopegate.handlers.gateway.token_calls import Tokens
 from scopegate.offered import EXCHANGE
@@ -42,6 +44,7 @@ HANDLERS: Final[tuple[type, ...]] = (
     General,
     Sessions,
     Tokens,
+    RestrictedTokens,
     Apps,
     Pages,
     Consent,
@@ -67,6 +70,7 @@ GIVEN: Final[frozenset[type]] = frozenset(
         Profile,
         Registry,
         Residence,
+        RestrictionKinds,
         Scopes,
         Settings,
         Siblings,
@@ -82,8 +86,11 @@ def _wall_clock() -> Clock:
     return WallClock()
 
 
-PROVIDERS: Final = (Accounts, Access, Overview, Passwords, _wall_clock)
-"""The gateway's own services; plugins may replace `Accounts` and `Clock`."""
+PROVIDERS: Final = (Accounts, Access, Overview, Passwords, RestrictionKinds, _wall_clock)
+"""The gateway's own services."""
+
+REPLACEABLE: Final = (Accounts, Clock, RestrictionKinds)
+"""Those of them that plugins may replace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +167,14 @@ class Composition:
                 )
         for provider in plugin.services:
             kind = provided_by(provider)
-            for base in (Accounts, Clock):
+            for base in REPLACEABLE:
                 if kind is not base and base in kind.__mro__:
                     raise DeclarationError(
                         f"{plugin.name} provides {kind.__name__}, but services ask for"
                         f" {base.__name__}: provide a function that is annotated to return"
                         f" {base.__name__}"
                     )
-            if kind in GIVEN - {Accounts, Clock}:
+            if kind in GIVEN.difference(REPLACEABLE):
                 raise DeclarationError(
                     f"{plugin.name} provides {kind.__name__}, which is the gateway's own"
                 )

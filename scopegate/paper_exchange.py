@@ -29,6 +29,7 @@ from scopegate.exchange.trade_clock import TradeClock
 from scopegate.gateway.access import tokens, verification
 from scopegate.gateway.access.accounts import Accounts as GatewayAccounts
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.limits import Limit, Per
 from scopegate.gateway.calls.scheduling import Workers
@@ -58,6 +59,7 @@ from scopegate.handlers.exchange.proposal_calls import Proposals
 from scopegate.handlers.exchange.quotes import Quotes
 from scopegate.handlers.exchange.tick_streams import TickStreams
 from scopegate.handlers.exchange.trading_calls import Trading
+from scopegate.handlers.exchange.trading_restrictions import TradingRestrictionKinds
 from scopegate.handlers.exchange.verification_calls import Verification
 from scopegate.handlers.exchange.website_calls import Website
 from scopegate.market_start import Origin
@@ -136,7 +138,7 @@ def feed(origin: Origin) -> Feed:
 
 def copying(store: Store, clock: Clock) -> Copying:
     """Return the service for copied trades; the gateway checks whether a token is valid."""
-    return Copying(store, clock, tokens.holds)
+    return Copying(store, clock, tokens.find_valid)
 
 
 def rates(feed: Feed) -> Rates:
@@ -159,6 +161,11 @@ async def candle_work(feed: Feed, workers: Workers) -> AsyncIterator[CandleWork]
     finally:
         computing.cancel()
         await asyncio.gather(computing, return_exceptions=True)
+
+
+def restriction_kinds(clock: Clock) -> RestrictionKinds:
+    """Return the restrictions of tokens, with those of trading."""
+    return TradingRestrictionKinds(clock)
 
 
 def accounts(clock: Clock) -> GatewayAccounts:
@@ -340,6 +347,7 @@ PAPER_EXCHANGE: Final = Plugin(
         announcements,
         candle_work,
         accounts,
+        restriction_kinds,
         Ledger,
         PaymentService,
         Desk,

@@ -54,6 +54,8 @@ class Event(StrEnum):
     AUTHORIZED = "authorized"
     """A token signed in connections: how often in a day, from one address."""
     TOKEN_CREATED = "token created"  # noqa: S105 - no password
+    TOKEN_RESTRICTED = "token restricted"  # noqa: S105 - no password
+    """Its restrictions were replaced."""
     TOKENS_ENDED = "tokens ended"
     """Revoked, deleted, expired, or ended with what they belonged to."""
     TOKENS_SUSPENDED = "tokens suspended"

@@ -14,7 +14,7 @@ Rules:
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, TypeAlias, TypeVar
@@ -23,7 +23,13 @@ from scopegate.gateway.access import apps, audit, tokens, users
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App, AppChanged, LinkExtended
 from scopegate.gateway.access.audit import Event
-from scopegate.gateway.access.tokens import Token, TokensEnded, TokensSuspended
+from scopegate.gateway.access.restrictions import RestrictionsChanged
+from scopegate.gateway.access.tokens import (
+    ExpiryChanged,
+    Token,
+    TokensEnded,
+    TokensSuspended,
+)
 from scopegate.gateway.access.users import UserDisabled
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.counting import Claim, ConcurrencyLimiter, FailureCounter, Holder
@@ -70,10 +76,12 @@ class TokenCheck:
 
     token_id: int
 
-    def __call__(self, reader: Snapshot) -> None:
-        """Raise `AuthorizationRequired` unless it is."""
-        if not tokens.holds(reader, self.token_id):
+    def __call__(self, reader: Snapshot) -> int | None:
+        """Return the id of its restrictions. Raises `AuthorizationRequired` unless it is."""
+        token = tokens.find_valid(reader, self.token_id)
+        if token is None:
             raise authorization_required()
+        return token.restrictions_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,8 @@ class Access:
         """Load every app, and listen to announcements."""
         self._store.listen(TokensEnded, self._ended)
         self._store.listen(TokensSuspended, self._suspended)
+        self._store.listen(RestrictionsChanged, self._restrictions_changed)
+        self._store.listen(ExpiryChanged, self._expiry_changed)
         self._store.listen(LinkExtended, self._link_extended)
         self._store.listen(AppChanged, self._app_changed)
         self._store.listen(UserDisabled, self._user_disabled)
@@ -232,6 +242,8 @@ class Access:
                 "The token is invalid.",
                 {"valid_for_ip": "The token works only from another IP address."},
             )
+        if not token.restricted.admits(session.address):
+            raise _other_network()
         is_owner = token.sign_in_id is not None  # who has every scope
         return Grant(
             token_id=token.id,
@@ -244,6 +256,8 @@ class Access:
             bucket=_bucket_of(token),
             link_id=token.link_id,
             loginids=token.link_loginids,
+            accounts=token.restricted.accounts,
+            rates=token.restricted.rates,
             account=token.account,
         )
 
@@ -325,10 +339,11 @@ class Access:
                     del self._live[grant.token_id]
                     self._expiring.pop(grant.token_id, None)
 
-    def guard(self, grant: Grant) -> Callable[[Snapshot], None]:
+    def guard(self, grant: Grant) -> Callable[[Snapshot], int | None]:
         """Return a check for use inside a transaction.
 
-        It raises `AuthorizationRequired` unless the grant's token is still valid there.
+        It raises `AuthorizationRequired` unless the grant's token is still valid there, and returns
+        the id of the token's restrictions, if it has any.
         """
 
         return TokenCheck(grant.token_id)
@@ -424,6 +439,47 @@ class Access:
     def _suspended(self, suspended: TokensSuspended) -> None:
         self._take_back(suspended, why=token_suspended())
 
+    def _restrictions_changed(self, changed: RestrictionsChanged) -> None:
+        self._endings += 1  # reads of these tokens that are in progress are out of date
+        self._forget(changed.tokens.keys())
+        for token_id, in_force in changed.tokens.items():
+            for session in list(self._live.get(token_id, ())):
+                for grant in list(session.grants.values()):
+                    if grant.token_id != token_id:
+                        continue
+                    if not in_force.admits(session.address):
+                        self._revoke(session, token_id, _other_network())
+                    elif _lacks(in_force.accounts, grant.accounts):
+                        # Its streams may be about accounts that it does not reach any more.
+                        self._revoke(session, token_id, _other_accounts())
+                    else:
+                        session.regrant(
+                            replace(grant, accounts=in_force.accounts, rates=in_force.rates)
+                        )
+
+    def _revoke(self, session: Session, token_id: int, why: ApiError) -> None:
+        """Revoke the grants of a token on one connection."""
+        session.revoke(token_id, why=why)
+        sessions = self._live[token_id]
+        del sessions[session]
+        if not sessions:
+            del self._live[token_id]
+            self._expiring.pop(token_id, None)
+        self._count(session)
+
+    def _expiry_changed(self, changed: ExpiryChanged) -> None:
+        self._endings += 1
+        self._forget(changed.ids)
+        for token_id in changed.ids:
+            if token_id in self._live:
+                self._expiring[token_id] = changed.expires_at
+
+    def _forget(self, token_ids: Collection[int]) -> None:
+        """Read these tokens again when they are used next."""
+        self._tokens = {
+            digest: token for digest, token in self._tokens.items() if token.id not in token_ids
+        }
+
     def _link_extended(self, extended: LinkExtended) -> None:
         self._endings += 1  # reads of its tokens that are in progress are out of date
         self._extend(extended.link_id, frozenset(extended.loginids))
@@ -460,9 +516,7 @@ class Access:
         self._endings += 1
         self.revoked += len(announced.ids)
         ended = set(announced.ids)
-        self._tokens = {
-            digest: token for digest, token in self._tokens.items() if token.id not in ended
-        }
+        self._forget(ended)
         counted = self._signed_out.get(announced.by)
         if counted is None:
             counted = set()
@@ -614,6 +668,27 @@ class Access:
             await self.flush()
             if any(moment <= time.time() for moment in self._expiring.values()):
                 await self._store.write(tokens.end_expired)
+
+
+def _other_network() -> ApiError:
+    return ApiError(
+        "InvalidToken",
+        "The token is invalid.",
+        {"networks": "The token works only from other IP addresses."},
+    )
+
+
+def _other_accounts() -> ApiError:
+    return ApiError(
+        "InvalidToken",
+        "The token is invalid.",
+        {"accounts": "The token was restricted to certain accounts: authorize again."},
+    )
+
+
+def _lacks(now: frozenset[str] | None, before: frozenset[str] | None) -> bool:
+    """Whether these accounts lack some that were reached before; `None` stands for all."""
+    return now is not None and (before is None or not before <= now)
 
 
 def _without_grants(sessions: Iterable[Session]) -> int:

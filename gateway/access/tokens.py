@@ -7,6 +7,7 @@ Rules:
 - A token of a sign-in at the pages ends with that sign-in, or when it expires.
 - A token created with another is its child and ends with it, whatever ends the parent. A sign-in is
   not a parent: tokens that the owner creates at the pages last until they are deleted.
+- A token has at least the restrictions of its parent, or of its authorization.
 - The tokens of a suspended authorization allow nothing until its user agrees again, those of a
   disabled app until it is enabled.
 - When tokens end or are suspended, this is announced, and live connections act on it.
@@ -18,10 +19,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
-from scopegate.gateway.access import audit
+from scopegate.gateway.access import audit, restrictions
 from scopegate.gateway.access.audit import Event
+from scopegate.gateway.access.restrictions import InForce, Owner, RestrictionKinds
 from scopegate.gateway.calls import token_form
-from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.errors import (
+    ApiError,
+    authorization_required,
+    input_validation_failed,
+)
+from scopegate.schemas.restriction_messages import Restrictions
 from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 MAX_PER_USER = 100
@@ -57,6 +64,20 @@ class TokensSuspended(TokensEnded):
 
 
 @dataclass(frozen=True, slots=True)
+class ExpiryChanged(Announcement):
+    """Announces when tokens expire from now on."""
+
+    kind: ClassVar[str] = "expiry_changed"
+    ids: list[int]
+    expires_at: float
+    """In epoch seconds of real time."""
+
+
+REPLACED = "replaced"
+"""What the name of a token ends with whose secret was replaced, while the old one still works."""
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """One token, with data of its account, user and authorization."""
 
@@ -84,6 +105,10 @@ class Token:
     user_id: int
     suspended: bool
     """Whether it allows nothing until the user agrees to the app again, or it is enabled."""
+    restrictions_id: int | None
+    """Its restrictions, or those of its parent or authorization; `None` if there are none."""
+    restricted: InForce = restrictions.UNRESTRICTED
+    """What of them the gateway itself enforces; only `find` reads that."""
     account: object = None
     """What a plugin stores about its account."""
 
@@ -108,7 +133,7 @@ _SELECT = f"""
     {_PRESENT}
 """
 _SELECT_VALIDITY = f"""
-    SELECT tokens.expires_at, {_SUSPENDED} {_PRESENT} AND tokens.id = ?
+    SELECT tokens.expires_at, tokens.restrictions_id, {_SUSPENDED} {_PRESENT} AND tokens.id = ?
 """
 
 
@@ -156,13 +181,18 @@ def _token(row: Row) -> Token:
         last_used_from=row["last_used_from"],
         user_id=row["user_id"],
         suspended=row["suspended_at"] is not None,
+        restrictions_id=row["restrictions_id"],
     )
 
 
 def find(reader: Snapshot, digest: bytes) -> Token | None:
     """Return the token with this digest, unless it has ended; it may be suspended."""
     token = _alive(reader.one(_SELECT + " AND tokens.digest = ?", digest))
-    if token is None or token.parent_id is None:
+    if token is None:
+        return None
+    if token.restrictions_id is not None:
+        token = replace(token, restricted=restrictions.in_force(reader, token.restrictions_id))
+    if token.parent_id is None:
         return token
     line = reader.all(
         "WITH RECURSIVE line (id, parent_id) AS (SELECT id, parent_id FROM tokens WHERE id = ?"
@@ -180,10 +210,19 @@ def _alive(row: Row | None) -> Token | None:
     return token
 
 
-def holds(reader: Snapshot, token_id: int) -> bool:
-    """Whether the token has not ended and is not suspended, as this transaction sees it."""
+class ValidToken(NamedTuple):
+    """What a transaction needs of a token that is valid."""
+
+    restrictions_id: int | None
+    """The id of its restrictions, if it has any."""
+
+
+def find_valid(reader: Snapshot, token_id: int) -> ValidToken | None:
+    """Return the token unless it has ended or is suspended, as this transaction sees it."""
     row = reader.one(_SELECT_VALIDITY, token_id)
-    return row is not None and row["suspended_at"] is None and not _has_expired(row["expires_at"])
+    if row is None or row["suspended_at"] is not None or _has_expired(row["expires_at"]):
+        return None
+    return ValidToken(row["restrictions_id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +245,8 @@ class NewToken:
     """The token that it is created with."""
     expires_at: float | None = None
     """Epoch seconds of real time; `None` if it lasts until it is deleted."""
+    restrictions_id: int | None = None
+    """The restrictions of its parent or authorization, which hold for it too."""
 
 
 def create(transaction: Transaction, new: NewToken) -> str:
@@ -237,8 +278,8 @@ def create(transaction: Transaction, new: NewToken) -> str:
     text = _new_text(transaction, loginid, new.kind)
     token_id = transaction.insert(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
-        " sign_in_id, parent_id, expires_at, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " sign_in_id, parent_id, expires_at, restrictions_id, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         token_form.digest(text),
         token_form.masked(text),
         loginid,
@@ -250,6 +291,7 @@ def create(transaction: Transaction, new: NewToken) -> str:
         new.sign_in_id,
         new.parent_id,
         new.expires_at,
+        new.restrictions_id,
         time.time(),
     )
     if new.sign_in_id is None:  # else the sign-in is recorded
@@ -286,9 +328,18 @@ def issue(
 
     Beyond `MAX_PER_AUTHORIZATION` the oldest ends.
     """
+    row = transaction.single("SELECT restrictions_id FROM links WHERE id = ?", link_id)
     text = create(
         transaction,
-        NewToken(loginid, name, scopes, kind="app", link_id=link_id, expires_at=expires_at),
+        NewToken(
+            loginid,
+            name,
+            scopes,
+            kind="app",
+            link_id=link_id,
+            expires_at=expires_at,
+            restrictions_id=row["restrictions_id"],
+        ),
     )
     held = transaction.all(
         "SELECT id FROM tokens WHERE link_id = ? AND loginid = ? AND kind = 'app'"
@@ -303,10 +354,17 @@ def issue(
 def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
     """Create a token for another account of the same user and return its text.
 
-    It has the name, scopes and expiry of the token `token_id`, works from the same address, and
-    ends with its authorization, sign-in or parent.
+    It has the name, scopes, restrictions and expiry of the token `token_id`, works from the same
+    address, and ends with its authorization, sign-in or parent. Raises `TokenRestricted` if that
+    token is restricted to other accounts.
     """
     row = transaction.single("SELECT * FROM tokens WHERE id = ?", token_id)
+    if not restrictions.in_force(transaction, row["restrictions_id"]).reaches(loginid):
+        raise ApiError(
+            restrictions.RESTRICTED,
+            "This token is restricted to certain accounts: it cannot open another.",
+            {"restriction": "accounts"},
+        )
     return create(
         transaction,
         NewToken(
@@ -319,6 +377,7 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
             sign_in_id=row["sign_in_id"],
             parent_id=row["parent_id"],
             expires_at=row["expires_at"],
+            restrictions_id=row["restrictions_id"],
         ),
     )
 
@@ -349,6 +408,14 @@ def listed(reader: Snapshot, loginid: str, *, link_id: int | None = None) -> lis
         link_id,
     )
     return [token for token in map(_token, rows) if not token.expired]
+
+
+def by_id(reader: Snapshot, token_id: int) -> Token:
+    """Return a token that has not ended. Raises `AuthorizationRequired` if it has."""
+    row = reader.one(_SELECT + " AND tokens.id = ?", token_id)
+    if row is None:
+        raise authorization_required()
+    return _token(row)
 
 
 def parent_of(reader: Snapshot, token: Token) -> Token | None:
@@ -567,6 +634,8 @@ class Bounds:
     """The token itself; `None` for a sign-in at the pages, which is not a parent."""
     expires_at: float | None
     """When it expires; `None` if it does not, or is a sign-in."""
+    restrictions_id: int | None
+    """Its restrictions."""
 
 
 def bounds_of(reader: Snapshot, token_id: int) -> Bounds:
@@ -578,4 +647,154 @@ def bounds_of(reader: Snapshot, token_id: int) -> Bounds:
         row["valid_for_ip"],
         None if is_sign_in else token_id,
         None if is_sign_in else row["expires_at"],
+        row["restrictions_id"],
     )
+
+
+# Restricting and rotating.
+
+
+def managed(reader: Snapshot, loginid: str, shown: str, *, link_id: int | None = None) -> Token:
+    """Return a token of an account that its owner manages, by its text or its masked text.
+
+    With `link_id` only one that was created under this authorization. Raises `APITokenError` if
+    there is none.
+    """
+    wanted = token_form.masked(shown) if token_form.well_formed(shown) else shown
+    for token in listed(reader, loginid, link_id=link_id):
+        if token.masked == wanted:
+            return token
+    raise ApiError("APITokenError", "There is no such token.")
+
+
+def restrict(
+    transaction: Transaction,
+    kinds: RestrictionKinds,
+    token: Token,
+    values: Restrictions,
+    *,
+    may_loosen: bool,
+) -> Token:
+    """Replace the restrictions of a token; return it as it is now.
+
+    They hold for the tokens that were created with it too. Raises `TokenRestricted` if something
+    would become less strict, unless `may_loosen`.
+    """
+    _check_accounts(values, [token.loginid])
+    number = restrictions.restrict(
+        transaction,
+        kinds,
+        Owner(token.loginid, token_id=token.id),
+        token.restrictions_id,
+        _with_descendants(transaction, [token.id]),
+        values,
+        may_loosen=may_loosen,
+    )
+    _record_restrictions(transaction, token, values)
+    return replace(token, restrictions_id=number)
+
+
+def restrict_link(
+    transaction: Transaction,
+    kinds: RestrictionKinds,
+    link_id: int,
+    loginids: list[str],
+    values: Restrictions,
+) -> int:
+    """Replace the restrictions of an authorization; return their number."""
+    _check_accounts(values, loginids)
+    present = transaction.single("SELECT restrictions_id FROM links WHERE id = ?", link_id)[0]
+    held = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
+    number = restrictions.restrict(
+        transaction,
+        kinds,
+        Owner(loginids[0], link_id=link_id),
+        present,
+        _with_descendants(transaction, _ids(held)),
+        values,
+        may_loosen=True,
+    )
+    transaction.execute("UPDATE links SET restrictions_id = ? WHERE id = ?", number, link_id)
+    return number
+
+
+def _check_accounts(values: Restrictions, loginids: list[str]) -> None:
+    """Raise `InputValidationFailed` unless one of these accounts can be reached."""
+    if values.accounts is not None and not set(values.accounts) & set(loginids):
+        names = " or ".join(loginids)
+        raise input_validation_failed(
+            {"restrictions.accounts": f"Must include {names}: the token is for it."}
+        )
+
+
+def _record_restrictions(transaction: Transaction, token: Token, values: Restrictions) -> None:
+    audit.record(
+        transaction,
+        Event.TOKEN_RESTRICTED,
+        token.user_id,
+        token=token.id,
+        masked=token.masked,
+        restrictions=values.model_dump(mode="json", exclude_none=True),
+    )
+
+
+def set_expiry(transaction: Transaction, token: Token, expires_at: float) -> Token:
+    """Let a token, and those created with it, expire at this time at the latest."""
+    changed = [
+        token_id
+        for token_id in _with_descendants(transaction, [token.id])
+        if transaction.execute(
+            "UPDATE tokens SET expires_at = ? WHERE id = ?"
+            " AND (id = ? OR expires_at IS NULL OR expires_at > ?)",
+            expires_at,
+            token_id,
+            token.id,
+            expires_at,
+        ).rowcount
+    ]
+    transaction.announce(ExpiryChanged(changed, expires_at))
+    return replace(token, expires_at=expires_at)
+
+
+def rotate(transaction: Transaction, kinds: RestrictionKinds, token: Token, overlap: float) -> str:
+    """Replace the secret of a token and return the new text.
+
+    The old one works for `overlap` further seconds. The new one has everything that the old one
+    had: restrictions and their use, the tokens created with it, and copying.
+    """
+    now = time.time()
+    row = transaction.single("SELECT * FROM tokens WHERE id = ?", token.id)
+    # Names of an account are unique.
+    transaction.execute(
+        "UPDATE tokens SET name = ?, expires_at = ? WHERE id = ?",
+        f"{token.name[:50]} {REPLACED}",
+        now + overlap,
+        token.id,
+    )
+    text = create(
+        transaction,
+        NewToken(
+            token.loginid,
+            token.name,
+            token.scopes,
+            kind=row["kind"],
+            valid_for_ip=row["valid_for_ip"],
+            link_id=row["link_id"],
+            parent_id=row["parent_id"],
+            expires_at=row["expires_at"],
+            restrictions_id=row["restrictions_id"],
+        ),
+    )
+    [new_id] = transaction.single("SELECT id FROM tokens WHERE digest = ?", token_form.digest(text))
+    transaction.execute(
+        "UPDATE tokens SET parent_id = ? WHERE parent_id = ? AND ended_at IS NULL",
+        new_id,
+        token.id,
+    )
+    restrictions.move(transaction, token.id, new_id)
+    kinds.rotated(transaction, token.id, new_id)
+    if overlap == 0:
+        end(transaction, [token.id])
+    else:
+        transaction.announce(ExpiryChanged([token.id], now + overlap))
+    return text

@@ -68,6 +68,8 @@ class RateLimiter:
         """The clients that have begun to send in this minute."""
         self._published: dict[Hashable, Counts] = {}
         """The counts that the siblings know of each client, including their own."""
+        self._closely: set[Hashable] = set()
+        """Clients whose counts are published however little they have grown."""
         self._notable = [0] + [
             max(1, limit // PUBLISH_DIVISOR)
             for allowance in (profile.messages, *map(profile.allowance, Rate))
@@ -112,7 +114,9 @@ class RateLimiter:
                 continue
             published = self._published_of(client, counts)
             more = [count - known for count, known in zip(counts, published, strict=True)]
-            if any(map(int.__ge__, more[1:], self._notable[1:])):
+            if any(map(int.__ge__, more[1:], self._notable[1:])) or (
+                client in self._closely and any(more[1:])
+            ):
                 news.append((client, more))
                 published[:] = counts
         if news:
@@ -166,6 +170,20 @@ class RateLimiter:
             return f"{hourly} {rate} calls an hour"
         return None
 
+    def count_restricted(self, rates: Iterable[tuple[int, int]]) -> str | None:
+        """Count one call for each of these restrictions: their ids, and the calls in a minute.
+
+        Returns the limit that it exceeds, in words, or `None`.
+        """
+        for number, minutely in rates:
+            client = f"restrictions {number}"
+            self._closely.add(client)
+            counts = self.counts(client)
+            count = counts[_MESSAGES] = counts[_MESSAGES] + 1
+            if count > minutely:
+                return f"{minutely} calls a minute of this token"
+        return None
+
     def _begin(self, client: Hashable, counts: Counts | None) -> Counts:
         """Begin the counts of a client that has sent nothing in this minute."""
         if counts is None:
@@ -186,6 +204,7 @@ class RateLimiter:
         self._active = []
         if now >= self._hour_ends:
             self._clients = {}
+            self._closely = set()
             self._published = {}
             self._hour_ends = (now // 3600 + 1) * 3600
 

@@ -176,6 +176,8 @@ class Dispatcher:
                 if acting.bucket != session.bucket:
                     counts = limiter.counts(acting.bucket)
             broken = limiter.count_call(counts, form.rate)
+            if acting is not None and acting.rates and broken is None:
+                broken = limiter.count_restricted(acting.rates)
             if broken is not None and refusal is None:
                 return self._limited(session, text, broken, began, message)
             values = values_at_a_glance(message)

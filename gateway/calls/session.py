@@ -53,6 +53,10 @@ class Grant:
     """The authorization that the token belongs to; `None` for a token that the owner created."""
     loginids: frozenset[str] | None = None
     """The accounts of that authorization; `None` if the grant reaches all accounts of the user."""
+    accounts: frozenset[str] | None = None
+    """The accounts that the token is restricted to; `None` if it is not."""
+    rates: tuple[tuple[int, int], ...] = ()
+    """The restrictions that limit its calls: their ids, each with the calls in a minute."""
     account: object = None
     """What a plugin stores about the account (`Accounts.facts`); `None` if none does."""
     uses: dict[str, int] = field(default_factory=dict)
@@ -72,7 +76,9 @@ class Grant:
 
     def reaches(self, loginid: str) -> bool:
         """Whether the grant covers this account of the user."""
-        return self.loginids is None or loginid in self.loginids
+        return (self.loginids is None or loginid in self.loginids) and (
+            self.accounts is None or loginid in self.accounts
+        )
 
 
 def unsigned_holder(address: str, origin: str, host: str) -> Holder:

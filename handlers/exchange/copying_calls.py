@@ -117,12 +117,13 @@ class CopyTrading:
     def _may_copy(self, grant: Grant, trader: Grant) -> Guard:
         still_holds = self._access.guard(grant)
 
-        def may_copy(reader: Snapshot) -> None:
-            still_holds(reader)
-            if not tokens.holds(reader, trader.token_id):
+        def may_copy(reader: Snapshot) -> int | None:
+            caps_id = still_holds(reader)
+            if tokens.find_valid(reader, trader.token_id) is None:
                 raise invalid_token()
             if not _allows(reader, trader.user_id):
                 raise _not_allowed()
+            return caps_id
 
         return may_copy
 

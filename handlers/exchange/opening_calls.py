@@ -76,6 +76,7 @@ class Opening:
             "InvalidAccountType",
             "InvalidToken",
             "PermissionDenied",
+            "TokenRestricted",
             "TooManyAccounts",
         ),
     )
@@ -163,7 +164,12 @@ class Opening:
 
         return await self._store.write(job)
 
-    @call("new_account_real", needs=ADMIN, app_tokens=True, error_codes=("TooManyAccounts",))
+    @call(
+        "new_account_real",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=("TokenRestricted", "TooManyAccounts"),
+    )
     async def new_account_real(
         self, request: NewAccountReal, session: Session
     ) -> NewAccountRealReply:

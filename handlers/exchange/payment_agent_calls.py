@@ -21,6 +21,7 @@ from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS
 from scopegate.handlers.exchange.idempotency import key_of
 from scopegate.handlers.exchange.payment_calls import units_of
 from scopegate.handlers.gateway.countries import COUNTRIES
+from scopegate.schemas import error_codes
 from scopegate.schemas.payment_agent_messages import (
     DetailsBody,
     ListedAgent,
@@ -133,7 +134,12 @@ class PaymentAgents:
         "paymentagent_transfer",
         needs=PAYMENTS,
         app_tokens=False,
-        error_codes=("IdempotencyKeyReused", "InsufficientBalance", "PaymentAgentTransferError"),
+        error_codes=(
+            *error_codes.CAPS,
+            "IdempotencyKeyReused",
+            "InsufficientBalance",
+            "PaymentAgentTransferError",
+        ),
     )
     async def paymentagent_transfer(
         self, request: PaymentagentTransfer, session: Session
@@ -171,7 +177,12 @@ class PaymentAgents:
         "paymentagent_withdraw",
         needs=PAYMENTS,
         app_tokens=True,
-        error_codes=("IdempotencyKeyReused", "InsufficientBalance", "PaymentAgentWithdrawError"),
+        error_codes=(
+            *error_codes.CAPS,
+            "IdempotencyKeyReused",
+            "InsufficientBalance",
+            "PaymentAgentWithdrawError",
+        ),
     )
     async def paymentagent_withdraw(
         self, request: PaymentagentWithdraw, session: Session

@@ -61,6 +61,7 @@ class Payments:
         needs=PAYMENTS,
         app_tokens=True,
         error_codes=(
+            *error_codes.CAPS,
             *error_codes.DEPOSIT,
             "IdempotencyKeyReused",
             "InsufficientBalance",

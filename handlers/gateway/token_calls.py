@@ -35,7 +35,12 @@ class Tokens:
         """
         grant = session.grant
         if request.new_token is not None:
-            self._check_scopes(grant, request.new_token_scopes or [])
+            scopes = request.new_token_scopes or []
+            if not scopes:
+                raise input_validation_failed(
+                    {"new_token_scopes": "A new token needs at least one scope."}
+                )
+            check_scopes(self._scopes, grant, scopes, "new_token_scopes")
         if request.new_token is not None or request.delete_token is not None:
             # List in the same transaction: no other reply shows the new token in full.
             made, listed = await self._access.write(
@@ -60,20 +65,6 @@ class Tokens:
             body["delete_token"] = 1
         return {"api_token": body}
 
-    def _check_scopes(self, grant: Grant, scopes: list[str]) -> None:
-        if not scopes:
-            raise input_validation_failed(
-                {"new_token_scopes": "A new token needs at least one scope."}
-            )
-        lacking = set(scopes) - grant.scopes
-        if lacking:
-            names = " and ".join(self._scopes.in_order(lacking))
-            raise ApiError(
-                "PermissionDenied",
-                f"Permission denied, requires {names} scope.",
-                {"new_token_scopes": "A token cannot create one with more scopes than it has."},
-            )
-
     def _summary(self, token: Token, text: str) -> TokenSummary:
         return {
             "display_name": token.name,
@@ -82,6 +73,18 @@ class Tokens:
             "token": text,
             "valid_for_ip": token.valid_for_ip,
         }
+
+
+def check_scopes(declared: Scopes, grant: Grant, scopes: list[str], field: str) -> None:
+    """Raise `PermissionDenied` unless the grant has all of these scopes, which `field` names."""
+    lacking = set(scopes) - grant.scopes
+    if lacking:
+        names = " and ".join(declared.in_order(lacking))
+        raise ApiError(
+            "PermissionDenied",
+            f"Permission denied, requires {names} scope.",
+            {field: "A token cannot create one with more scopes than it has."},
+        )
 
 
 def _change(
@@ -103,17 +106,12 @@ def _change(
                 link_id=bounds.link_id,
                 parent_id=bounds.parent_id,
                 expires_at=bounds.expires_at,
+                restrictions_id=bounds.restrictions_id,
             ),
         )
     if request.delete_token is not None:
-        shown = request.delete_token
-        wanted = token_form.masked(shown) if token_form.well_formed(shown) else shown
-        found = [
-            token.id
-            for token in tokens.listed(transaction, grant.loginid, link_id=grant.link_id)
-            if token.masked == wanted
-        ]
-        if not found:
-            raise ApiError("APITokenError", "There is no such token.")
-        tokens.end(transaction, found, by=session.id)
+        found = tokens.managed(
+            transaction, grant.loginid, request.delete_token, link_id=grant.link_id
+        )
+        tokens.end(transaction, [found.id], by=session.id)
     return made, tokens.listed(transaction, grant.loginid, link_id=grant.link_id)

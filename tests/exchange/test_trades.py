@@ -82,7 +82,7 @@ def test_a_trade_elsewhere_is_the_trade_here(database: Path, request: QuoteReque
         token = tokens.create(transaction, tokens.NewToken(account.loginid, "Bot", ["trade"]))
         found = tokens.find(transaction, token_form.digest(token))
         assert found is not None
-        guard, copies = TokenCheck(found.id), Copies(tokens.holds)
+        guard, copies = TokenCheck(found.id), Copies(tokens.find_valid)
         purchase = Purchase(quote=quote, loginid=account.loginid, app_id=None, at=NOON)
         assert carried(purchase) == purchase
         bought = there(Buying(guard, purchase, copies)).contract
@@ -149,7 +149,7 @@ def test_a_trade_waits_for_few_answers_of_a_server(monkeypatch: pytest.MonkeyPat
         for _ in range(2):  # first of all, statements are prepared
             with connection.writing():
                 answers.clear()
-                buying = Buying(TokenCheck(found.id), purchase, Copies(tokens.holds))
+                buying = Buying(TokenCheck(found.id), purchase, Copies(tokens.find_valid))
                 contract = buying(transaction).contract
                 connection.flush()
                 bought = len(answers)

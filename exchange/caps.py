@@ -1,0 +1,343 @@
+"""Caps: what may be traded and moved under one token or one authorization of an app.
+
+Rules:
+- Caps have parents: those of the token's parent, or of its authorization. A trade must be within
+  all caps on the way up, and counts for all of them.
+- What is used is counted in the transaction that moves the money, in the rows that hold the caps.
+  So trades at the same time never exceed a cap together.
+- A day is a day (UTC) of the market's clock. An open contract counts in the loss of each day with
+  its price, the most that it can lose.
+- A gain makes up for losses of the same day, but never for what is at risk: so no day's loss
+  exceeds the cap, even if every contract that is open at midnight is lost.
+- Selling, cancelling and settling are never refused.
+- The amounts of caps are in one currency. If there are any, accounts in others cannot trade or pay.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.terms import Terms
+from scopegate.exchange.money import to_number, to_text
+from scopegate.exchange.symbols import DAY
+from scopegate.store.transactions import Row, Snapshot, Transaction
+
+CAP_REACHED = "TokenCapReached"
+RESTRICTED = "TokenRestricted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """What may be traded and moved. Empty tuples and `None` allow everything."""
+
+    currency: str
+    """The currency of the amounts, which are in its smallest units."""
+    symbols: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    contract_types: tuple[str, ...] = ()
+    max_stake: int | None = None
+    """The highest price of a contract."""
+    max_stake_per_day: int | None = None
+    max_loss_per_day: int | None = None
+    max_open_contracts: int | None = None
+    max_transfer_per_day: int | None = None
+    """What may be transferred, paid and withdrawn."""
+    no_trading: tuple[str, ...] = ()
+    """The times of each day (UTC) at which nothing is bought, such as `22:00-06:00`."""
+
+    @property
+    def has_amounts(self) -> bool:
+        """Whether any of them is an amount of money."""
+        return any(getattr(self, name) is not None for name in AMOUNTS)
+
+
+AMOUNTS = ("max_stake", "max_stake_per_day", "max_loss_per_day", "max_transfer_per_day")
+LISTS = ("symbols", "markets", "contract_types", "no_trading")
+_FIELDS = tuple(each.name for each in fields(Caps))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What of some caps is used; amounts in smallest units of their currency."""
+
+    staked: int
+    """The price of what was bought on the present day."""
+    lost: int
+    """What contracts that ended on the present day have lost; negative if they have gained."""
+    transferred: int
+    """What was transferred, paid and withdrawn on the present day."""
+    at_risk: int
+    """The price of the open contracts."""
+    open_contracts: int
+
+    @property
+    def loss(self) -> int:
+        """The most that the present day can lose by now."""
+        return max(0, self.lost) + self.at_risk
+
+
+def _caps(row: Row) -> Caps:
+    return Caps(
+        currency=row["currency"],
+        symbols=tuple(row["symbols"].split()),
+        markets=tuple(row["markets"].split()),
+        contract_types=tuple(row["contract_types"].split()),
+        max_stake=row["max_stake"],
+        max_stake_per_day=row["max_stake_per_day"],
+        max_loss_per_day=row["max_loss_per_day"],
+        max_open_contracts=row["max_open_contracts"],
+        max_transfer_per_day=row["max_transfer_per_day"],
+        no_trading=tuple(row["no_trading"].split()),
+    )
+
+
+def _use(row: Row, day: int) -> Use:
+    is_today = row["day"] >= day
+    return Use(
+        staked=row["staked"] if is_today else 0,
+        lost=row["lost"] if is_today else 0,
+        transferred=row["transferred"] if is_today else 0,
+        at_risk=row["at_risk"],
+        open_contracts=row["open_contracts"],
+    )
+
+
+def get(reader: Snapshot, caps_id: int, at: int) -> tuple[Caps, Use]:
+    """Return the caps with this id, without their parents', and what of them is used."""
+    row = reader.single("SELECT * FROM caps WHERE id = ?", caps_id)
+    return _caps(row), _use(row, at // DAY)
+
+
+def put(transaction: Transaction, caps_id: int, parent_id: int | None, caps: Caps) -> None:
+    """Store caps, or replace those with this id; what is used stays."""
+    values = [" ".join(getattr(caps, n)) if n in LISTS else getattr(caps, n) for n in _FIELDS]
+    columns = ("parent_id", *_FIELDS)
+    transaction.execute(
+        f"INSERT INTO caps (id, {', '.join(columns)})"  # noqa: S608 - the names above
+        f" VALUES (?, ?, {', '.join('?' * len(values))}) ON CONFLICT (id) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in columns),
+        caps_id,
+        parent_id,
+        *values,
+    )
+
+
+def times_of_day(hours: str) -> tuple[int, int]:
+    """Return the seconds of the day at which hours such as `22:00-06:00` begin and end."""
+    begin, end = (
+        int(hour) * 3_600 + int(minute) * 60
+        for hour, minute in (each.split(":") for each in hours.split("-"))
+    )
+    return begin, end
+
+
+def move_below(transaction: Transaction, ids: Sequence[int], parent_id: int) -> None:
+    """Let caps have this parent from now on, whose use begins with theirs."""
+    for caps_id in ids:
+        row = transaction.single("SELECT * FROM caps WHERE id = ?", caps_id)
+        transaction.execute("UPDATE caps SET parent_id = ? WHERE id = ?", parent_id, caps_id)
+        parent = transaction.single("SELECT * FROM caps WHERE id = ?", parent_id)
+        day = max(row["day"], parent["day"])
+        mine, added = _use(parent, day), _use(row, day)
+        # Amounts in another currency are not counted for the parent, and contracts always are.
+        counts = row["currency"] == parent["currency"]
+        transaction.execute(
+            "UPDATE caps SET day = ?, staked = ?, lost = ?, transferred = ?, at_risk = ?,"
+            " open_contracts = ? WHERE id = ?",
+            day,
+            mine.staked + counts * added.staked,
+            mine.lost + counts * added.lost,
+            mine.transferred + counts * added.transferred,
+            mine.at_risk + counts * added.at_risk,
+            mine.open_contracts + added.open_contracts,
+            parent_id,
+        )
+
+
+# Counting.
+
+_LINE = (
+    " WHERE id IN (WITH RECURSIVE line (id, parent_id) AS (SELECT id, parent_id FROM caps"
+    " WHERE id = ? UNION ALL SELECT caps.id, caps.parent_id FROM caps"
+    " JOIN line ON caps.id = line.parent_id) SELECT id FROM line)"
+)
+"""The condition for some caps and all their parents."""
+_OF_DAY = "CASE WHEN day >= ? THEN {} ELSE 0 END"
+_IN_CURRENCY = "CASE WHEN currency = ? THEN CAST(? AS BIGINT) ELSE 0 END"
+_COUNT_PURCHASE = (
+    f"UPDATE caps SET staked = {_OF_DAY.format('staked')} + {_IN_CURRENCY},"  # noqa: S608 - above
+    f" lost = {_OF_DAY.format('lost')}, transferred = {_OF_DAY.format('transferred')},"
+    f" at_risk = at_risk + {_IN_CURRENCY}, open_contracts = open_contracts + 1,"
+    f" day = CASE WHEN day >= ? THEN day ELSE ? END{_LINE} RETURNING *"
+)
+# What belongs to a day that is over counts no more.
+_COUNT_CLOSE = (
+    f"UPDATE caps SET staked = {_OF_DAY.format('staked')},"  # noqa: S608 - see above
+    f" lost = {_OF_DAY.format('lost')} + CASE WHEN day <= ? THEN {_IN_CURRENCY} ELSE 0 END,"
+    f" transferred = {_OF_DAY.format('transferred')},"
+    f" at_risk = at_risk - {_IN_CURRENCY}, open_contracts = open_contracts - 1,"
+    f" day = CASE WHEN day >= ? THEN day ELSE ? END{_LINE}"
+)
+_COUNT_PAYMENT = (
+    f"UPDATE caps SET staked = {_OF_DAY.format('staked')},"  # noqa: S608 - see above
+    f" lost = {_OF_DAY.format('lost')},"
+    f" transferred = {_OF_DAY.format('transferred')} + {_IN_CURRENCY},"
+    f" day = CASE WHEN day >= ? THEN day ELSE ? END{_LINE} RETURNING *"
+)
+
+
+def count_purchase(
+    transaction: Transaction, caps_id: int, *, terms: Terms, price: int, at: int
+) -> None:
+    """Count a purchase for some caps and their parents. Raises `Refusal` if one forbids it."""
+    day, money = at // DAY, (terms.currency, price)
+    rows = transaction.all(_COUNT_PURCHASE, day, *money, day, day, *money, day, day, caps_id)
+    for row in rows:
+        caps, use = _caps(row), _use(row, day)
+        _check_offered(caps, terms, at)
+        _check_currency(caps, terms.currency)
+        if caps.max_stake is not None and price > caps.max_stake:
+            raise _reached(
+                "max_stake",
+                f"A contract may cost at most {_words(caps.max_stake, caps)} under this token,"
+                f" and this one costs {_words(price, caps)}.",
+                caps.max_stake,
+                caps.max_stake,
+                caps,
+            )
+        _check_amount(
+            "max_stake_per_day", "staked", caps.max_stake_per_day, use.staked, price, caps, day
+        )
+        _check_amount("max_loss_per_day", "lost", caps.max_loss_per_day, use.loss, price, caps, day)
+        most = caps.max_open_contracts
+        if most is not None and use.open_contracts > most:
+            raise Refusal(
+                CAP_REACHED,
+                f"At most {most} contracts may be open under this token. Wait until one ends, or"
+                " sell one.",
+                {"cap": "max_open_contracts", "value": most, "remaining": 0},
+                names_field=False,
+            )
+
+
+def count_close(
+    transaction: Transaction, caps_id: int, *, currency: str, price: int, paid: int, at: int
+) -> None:
+    """Count the end of a contract for its caps and their parents. `paid` is what it has paid."""
+    day = at // DAY
+    transaction.execute_later(
+        _COUNT_CLOSE,
+        *(day, day, day, currency, price - paid, day),
+        *(currency, price, day, day, caps_id),
+    )
+
+
+def count_payment(
+    transaction: Transaction, caps_id: int, *, currency: str, units: int, at: int
+) -> None:
+    """Count a payment out of an account for some caps and their parents.
+
+    Raises `Refusal` if one forbids it.
+    """
+    day = at // DAY
+    rows = transaction.all(_COUNT_PAYMENT, day, day, day, currency, units, day, day, caps_id)
+    for row in rows:
+        caps, use = _caps(row), _use(row, day)
+        if caps.max_transfer_per_day is not None:
+            _check_currency(caps, currency)
+        _check_amount(
+            "max_transfer_per_day",
+            "transferred",
+            caps.max_transfer_per_day,
+            use.transferred,
+            units,
+            caps,
+            day,
+        )
+
+
+# Refusing.
+
+
+def _words(units: int, caps: Caps) -> str:
+    return f"{caps.currency} {to_text(units, caps.currency)}"
+
+
+def _reached(
+    cap: str, message: str, most: int, remaining: int, caps: Caps, resets_at: int | None = None
+) -> Refusal:
+    details: dict[str, Any] = {
+        "cap": cap,
+        "value": to_number(most, caps.currency),
+        "remaining": to_number(remaining, caps.currency),
+        "currency": caps.currency,
+    }
+    if resets_at is not None:
+        details["resets_at"] = resets_at
+    return Refusal(CAP_REACHED, message, details, names_field=False)
+
+
+def _check_amount(
+    cap: str, done: str, most: int | None, used: int, units: int, caps: Caps, day: int
+) -> None:
+    """Raise `Refusal` if `used`, which includes the `units` in question, exceeds the cap."""
+    if most is None or used <= most:
+        return
+    remaining = max(0, most - (used - units))
+    resets_at = (day + 1) * DAY
+    moment = datetime.fromtimestamp(resets_at, UTC).strftime("%Y-%m-%d %H:%M")
+    raise _reached(
+        cap,
+        f"At most {_words(most, caps)} may be {done} a day under this token, and"
+        f" {_words(remaining, caps)} of it remains until {moment} UTC. This would take"
+        f" {_words(units, caps)}.",
+        most,
+        remaining,
+        caps,
+        resets_at,
+    )
+
+
+def _check_currency(caps: Caps, currency: str) -> None:
+    if caps.has_amounts and currency != caps.currency:
+        raise _restricted(
+            "currency",
+            f"The caps of this token are in {caps.currency}: it cannot use money in {currency}.",
+            [caps.currency],
+        )
+
+
+def _restricted(restriction: str, message: str, allowed: Sequence[str]) -> Refusal:
+    return Refusal(
+        RESTRICTED,
+        message,
+        {"restriction": restriction, "allowed": list(allowed)},
+        names_field=False,
+    )
+
+
+def _check_offered(caps: Caps, terms: Terms, at: int) -> None:
+    for name, allowed, value, words in (
+        ("symbols", caps.symbols, terms.symbol.name, "symbols"),
+        ("markets", caps.markets, terms.symbol.market, "markets"),
+        ("contract_types", caps.contract_types, terms.contract_type, "contract types"),
+    ):
+        if allowed and value not in allowed:
+            raise _restricted(
+                name,
+                f"This token may not trade {value}: its {words} are {', '.join(allowed)}.",
+                allowed,
+            )
+    second = at % DAY
+    for hours in caps.no_trading:
+        begin, end = times_of_day(hours)
+        if begin <= second < end or (end <= begin and not end <= second < begin):
+            resumes = at - second + end + (DAY if end <= second else 0)
+            raise Refusal(
+                RESTRICTED,
+                f"This token buys nothing from {hours.replace('-', ' to ')} UTC.",
+                {"restriction": "no_trading", "hours": hours, "resumes_at": resumes},
+                names_field=False,
+            )

@@ -1,0 +1,114 @@
+"""Restrictions of tokens that concern trading and payments, stored as caps of the exchange."""
+
+from collections.abc import Sequence
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+
+from scopegate.exchange import caps, ledger
+from scopegate.exchange.caps import AMOUNTS, Caps
+from scopegate.exchange.money import rounded_units, to_number
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.access.restrictions import RestrictionKinds
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.runtime.clock import Clock
+from scopegate.schemas.restriction_messages import Restrictions, TradingRestrictions
+from scopegate.store.transactions import Snapshot, Transaction
+
+
+class TradingRestrictionKinds(RestrictionKinds):
+    """The restrictions of the gateway, and those of the exchange."""
+
+    model = TradingRestrictions
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def put(
+        self,
+        transaction: Transaction,
+        number: int,
+        parent_id: int | None,
+        loginid: str,
+        values: Restrictions,
+    ) -> None:
+        """Store the caps, in the currency of the account."""
+        assert isinstance(values, TradingRestrictions)  # noqa: S101 - it is of `model`
+        _check_names(values)
+        currency = ledger.account(transaction, loginid).currency
+        caps.put(
+            transaction,
+            number,
+            parent_id,
+            Caps(
+                currency=currency,
+                symbols=tuple(values.symbols or ()),
+                markets=tuple(values.markets or ()),
+                contract_types=tuple(values.contract_types or ()),
+                max_stake=_units(values.max_stake, currency),
+                max_stake_per_day=_units(values.max_stake_per_day, currency),
+                max_loss_per_day=_units(values.max_loss_per_day, currency),
+                max_open_contracts=values.max_open_contracts,
+                max_transfer_per_day=_units(values.max_transfer_per_day, currency),
+                no_trading=tuple(values.no_trading or ()),
+            ),
+        )
+
+    def moved_below(self, transaction: Transaction, numbers: Sequence[int], parent: int) -> None:
+        """Let what these caps count count for their new parent too."""
+        caps.move_below(transaction, numbers, parent)
+
+    def further(self, reader: Snapshot, number: int) -> dict[str, Any]:
+        """Return the caps that are set."""
+        found, _ = caps.get(reader, number, int(self._clock.now()))
+        values: dict[str, Any] = {
+            name: list(getattr(found, name)) for name in caps.LISTS if getattr(found, name)
+        }
+        for name in AMOUNTS:
+            units = getattr(found, name)
+            if units is not None:
+                values[name] = to_number(units, found.currency)
+        if found.max_open_contracts is not None:
+            values["max_open_contracts"] = found.max_open_contracts
+        return {name: values[name] for name in self.model.model_fields if name in values}
+
+    def use(self, reader: Snapshot, number: int) -> dict[str, Any]:
+        """Return what of the caps is used, and their currency."""
+        found, used = caps.get(reader, number, int(self._clock.now()))
+        return {
+            "currency": found.currency,
+            "max_stake_per_day": to_number(used.staked, found.currency),
+            "max_loss_per_day": to_number(used.loss, found.currency),
+            "max_open_contracts": used.open_contracts,
+            "max_transfer_per_day": to_number(used.transferred, found.currency),
+        }
+
+    def rotated(self, transaction: Transaction, before: int, after: int) -> None:
+        """Let copying that was started with a token go on with the one that takes its place."""
+        for column in ("copier_token", "trader_token"):
+            transaction.execute(
+                f"UPDATE copyings SET {column} = ? WHERE {column} = ?",  # noqa: S608 - see above
+                after,
+                before,
+            )
+
+
+def _units(amount: Decimal | None, currency: str) -> int | None:
+    return None if amount is None else rounded_units(amount, currency, ROUND_FLOOR)
+
+
+_MARKETS = {symbol.market for symbol in SYMBOLS.values()}
+
+
+def _check_names(values: TradingRestrictions) -> None:
+    problems = {}
+    for name, given, known in (
+        ("symbols", values.symbols, SYMBOLS.keys()),
+        ("markets", values.markets, _MARKETS),
+    ):
+        unknown = sorted(set(given or ()) - known)
+        if unknown:
+            problems[f"restrictions.{name}"] = (
+                f"There is no {unknown[0]}; active_symbols lists what there is."
+            )
+    if problems:
+        raise input_validation_failed(problems)

@@ -1,0 +1,209 @@
+"""Restricted tokens: creating them, changing their restrictions, replacing their secret."""
+
+import time
+from functools import partial
+
+from scopegate.gateway.access import apps, restrictions, tokens
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.restrictions import RestrictionKinds, RestrictionSet
+from scopegate.gateway.access.tokens import NewToken, Token
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import OWNER, SIGNED_IN, call
+from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.gateway.gateway_scopes import ADMIN
+from scopegate.handlers.gateway.token_calls import check_scopes
+from scopegate.schemas.restriction_messages import (
+    AppRestrict,
+    AppRestrictReply,
+    RestrictedToken,
+    RestrictionKindsReply,
+    Restrictions,
+    TokenCreate,
+    TokenCreateReply,
+    TokenRestrict,
+    TokenRestrictions,
+    TokenRestrictionsReply,
+    TokenRestrictReply,
+    TokenRotate,
+    TokenRotateReply,
+)
+from scopegate.schemas.restriction_messages import RestrictionKinds as ListKinds
+from scopegate.schemas.restriction_messages import RestrictionSet as RestrictionSetBody
+from scopegate.schemas.scopes import Scopes
+from scopegate.store.store import Store
+from scopegate.store.transactions import Snapshot, Transaction
+
+
+class RestrictedTokens:
+    """Restricted tokens: what a token may do at most, beyond its scopes."""
+
+    def __init__(
+        self, access: Access, store: Store, scopes: Scopes, kinds: RestrictionKinds
+    ) -> None:
+        self._access = access
+        self._store = store
+        self._scopes = scopes
+        self._kinds = kinds
+
+    @call("token_create", needs=ADMIN, error_codes=("APITokenError", "TooManyTokens"))
+    async def token_create(self, request: TokenCreate, session: Session) -> TokenCreateReply:
+        """Create a token for the account; `restrictions` limit what it may do.
+
+        Only this reply shows the token in full. A token that is created with another token has no
+        more scopes than that token, has its restrictions too, and ends with it.
+        """
+        grant = session.grant
+        check_scopes(self._scopes, grant, request.scopes, "scopes")
+        if request.expires_at is not None:
+            _check_expiry(request.expires_at)
+        values = self._kinds.checked(request.restrictions or {})
+        return {
+            "token_create": await self._access.write(
+                grant, partial(self._create, grant, request, values)
+            )
+        }
+
+    def _create(
+        self, grant: Grant, request: TokenCreate, values: Restrictions, transaction: Transaction
+    ) -> RestrictedToken:
+        bounds = tokens.bounds_of(transaction, grant.token_id)
+        limits = [each for each in (request.expires_at, bounds.expires_at) if each is not None]
+        text = tokens.create(
+            transaction,
+            NewToken(
+                grant.loginid,
+                request.name,
+                request.scopes,
+                valid_for_ip=bounds.valid_for_ip,
+                link_id=bounds.link_id,
+                parent_id=bounds.parent_id,
+                expires_at=min(limits, default=None),
+                restrictions_id=bounds.restrictions_id,
+            ),
+        )
+        token = tokens.managed(transaction, grant.loginid, text, link_id=bounds.link_id)
+        if values.model_fields_set:
+            token = tokens.restrict(transaction, self._kinds, token, values, may_loosen=True)
+        return self._described(transaction, token, text)
+
+    @call("token_restrict", needs=ADMIN, error_codes=("APITokenError", "TokenRestricted"))
+    async def token_restrict(self, request: TokenRestrict, session: Session) -> TokenRestrictReply:
+        """Replace the restrictions of a token, at once on live connections too.
+
+        They hold for the tokens that were created with it as well. At the gateway's pages you can
+        make them stricter or less strict, and with a token only stricter. What of a cap is used
+        stays used.
+        """
+        grant = session.grant
+        if request.expires_at is not None:
+            _check_expiry(request.expires_at)
+        values = self._kinds.checked(request.restrictions)
+        return {
+            "token_restrict": await self._access.write(
+                grant, partial(self._restrict, grant, request, values)
+            )
+        }
+
+    def _restrict(
+        self, grant: Grant, request: TokenRestrict, values: Restrictions, transaction: Transaction
+    ) -> RestrictedToken:
+        token = tokens.managed(transaction, grant.loginid, request.token_restrict)
+        token = tokens.restrict(transaction, self._kinds, token, values, may_loosen=grant.is_owner)
+        expires_at = request.expires_at
+        if expires_at is not None:
+            if not grant.is_owner and token.expires_at is not None:
+                expires_at = min(expires_at, int(token.expires_at))
+            token = tokens.set_expiry(transaction, token, expires_at)
+        return self._described(transaction, token, token.masked)
+
+    @call("token_rotate", needs=ADMIN, error_codes=("APITokenError",))
+    async def token_rotate(self, request: TokenRotate, session: Session) -> TokenRotateReply:
+        """Replace the secret of a token. The old one works for `overlap` further seconds.
+
+        Only this reply shows the new secret. Restrictions and what of them is used, the tokens
+        created with it, and copying that it has started go on with the new one.
+        """
+        grant = session.grant
+
+        def job(transaction: Transaction) -> RestrictedToken:
+            token = tokens.managed(transaction, grant.loginid, request.token_rotate)
+            text = tokens.rotate(transaction, self._kinds, token, request.overlap)
+            rotated = tokens.managed(transaction, grant.loginid, text)
+            return self._described(transaction, rotated, text)
+
+        result, _ = await self._access.revoke(grant, job, session)
+        return {"token_rotate": result}
+
+    @call("token_restrictions", needs=SIGNED_IN, error_codes=())
+    async def token_restrictions(
+        self, request: TokenRestrictions, session: Session
+    ) -> TokenRestrictionsReply:
+        """Show what the token of this connection is restricted to, and what of its caps is used."""
+        grant = session.grant
+
+        def job(reader: Snapshot) -> RestrictedToken:
+            token = tokens.by_id(reader, grant.token_id)
+            return self._described(reader, token, token.masked)
+
+        return {"token_restrictions": await self._store.read(job)}
+
+    @call("restriction_kinds", needs=None, error_codes=())
+    async def restriction_kinds(
+        self, request: ListKinds, session: Session
+    ) -> RestrictionKindsReply:
+        """List what tokens and apps can be restricted to."""
+        return {
+            "restriction_kinds": [
+                {"name": name, "words": field.description or ""}
+                for name, field in self._kinds.model.model_fields.items()
+            ]
+        }
+
+    @call("app_restrict", needs=OWNER, error_codes=("InvalidAppID",))
+    async def app_restrict(self, request: AppRestrict, session: Session) -> AppRestrictReply:
+        """Replace the restrictions of a connected app, at once on live connections too."""
+        grant = session.grant
+        values = self._kinds.checked(request.restrictions)
+
+        def job(transaction: Transaction) -> list[RestrictionSetBody]:
+            link = apps.link_of_user(transaction, request.app_restrict, grant.user_id)
+            if link is None:
+                raise ApiError("InvalidAppID", "No app with this app_id is connected to you.")
+            number = tokens.restrict_link(transaction, self._kinds, link.id, link.loginids, values)
+            return self.in_force(transaction, number)
+
+        in_force = await self._access.write(grant, job)
+        return {"app_restrict": {"app_id": request.app_restrict, "in_force": in_force}}
+
+    def _described(self, reader: Snapshot, token: Token, text: str) -> RestrictedToken:
+        return {
+            "expires_at": None if token.expires_at is None else int(token.expires_at),
+            "in_force": self.in_force(reader, token.restrictions_id),
+            "name": token.name,
+            "token": text,
+        }
+
+    def in_force(self, reader: Snapshot, number: int | None) -> list[RestrictionSetBody]:
+        """Return these restrictions and those of their parents, as replies have them."""
+        return [
+            _body(reader, found) for found in restrictions.all_in_force(reader, self._kinds, number)
+        ]
+
+
+def _body(reader: Snapshot, found: RestrictionSet) -> RestrictionSetBody:
+    if found.token_id is not None:
+        query = "SELECT name FROM tokens WHERE id = ?"
+        row = reader.one(query, found.token_id)
+    else:
+        query = "SELECT apps.name FROM links JOIN apps ON apps.id = app_id WHERE links.id = ?"
+        row = reader.one(query, found.link_id)
+    return {
+        "name": "" if row is None else row[0],
+        "restrictions": found.values,
+        "use": found.use,
+    }
+
+
+def _check_expiry(expires_at: int) -> None:
+    if expires_at <= time.time():
+        raise input_validation_failed({"expires_at": "Must be in the future."})

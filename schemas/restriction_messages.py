@@ -1,0 +1,258 @@
+"""Restrictions of tokens and of apps' authorizations: their fields, and the calls about them."""
+
+import ipaddress
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from scopegate.schemas.fields import (
+    AccountRequest,
+    Epoch,
+    Int,
+    LoginId,
+    Number,
+    One,
+    OneOrMore,
+    OrAbsent,
+    Request,
+    SymbolName,
+    Text,
+    secret,
+)
+from scopegate.schemas.scopes import ScopeNames
+from scopegate.schemas.trading_messages import ContractType
+
+WEEK = 7 * 86_400
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise PydanticCustomError(
+            "network", "Must be an IP address, or a network such as 192.0.2.0/24."
+        ) from None
+
+
+Network = Annotated[Text, AfterValidator(_network)]
+Hours = Annotated[
+    Text, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$")
+]
+
+
+class Restrictions(BaseModel):
+    """What a token or an app's authorization is restricted to, beyond its scopes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    networks: OrAbsent[OneOrMore[Network]] = Field(
+        None, description="The IP addresses and networks that it works from."
+    )
+    accounts: OrAbsent[OneOrMore[LoginId]] = Field(
+        None, description="The accounts that it reaches."
+    )
+    calls_per_minute: OrAbsent[Annotated[Int, Field(ge=1, le=1_000_000)]] = Field(
+        None, description="The calls that it may make in a minute, on all connections together."
+    )
+
+    def looser_than(self, before: "Restrictions") -> list[str]:
+        """Return the names of the fields that allow something that `before` does not."""
+        return [name for name in type(before).model_fields if self._is_looser(name, before)]
+
+    def _is_looser(self, name: str, before: "Restrictions") -> bool:
+        new, old = getattr(self, name), getattr(before, name)
+        if old is None or new == old:
+            return False
+        if new is None:
+            return True
+        if name == "networks":
+            return not all(_within(each, old) for each in new)
+        return not set(new) <= set(old) if isinstance(old, list) else bool(new > old)
+
+
+def _within(network: str, networks: list[str]) -> bool:
+    one = ipaddress.ip_network(network)
+    return any(
+        one.version == each.version and one.subnet_of(each)  # type: ignore[arg-type]
+        for each in map(ipaddress.ip_network, networks)
+    )
+
+
+Amount = OrAbsent[Annotated[Number, Field(ge=0)]]
+
+
+class TradingRestrictions(Restrictions):
+    """Restrictions with those of the exchange. Amounts are in the currency of the account."""
+
+    symbols: OrAbsent[OneOrMore[SymbolName]] = Field(
+        None, description="The symbols that may be traded."
+    )
+    markets: OrAbsent[OneOrMore[Annotated[Text, Field(pattern=r"^[a-z_]{2,40}$")]]] = Field(
+        None, description="The markets whose symbols may be traded."
+    )
+    contract_types: OrAbsent[OneOrMore[ContractType]] = Field(
+        None, description="The contract types that may be bought."
+    )
+    max_stake: Amount = Field(None, description="The highest price of a contract.")
+    max_stake_per_day: Amount = Field(
+        None, description="The total price of what is bought in a day (UTC, market time)."
+    )
+    max_loss_per_day: Amount = Field(
+        None,
+        description="The most that a day may lose. An open contract counts with its whole price.",
+    )
+    max_open_contracts: OrAbsent[Annotated[Int, Field(ge=0, le=1_000)]] = Field(
+        None, description="The contracts that may be open at the same time."
+    )
+    max_transfer_per_day: Amount = Field(
+        None, description="What may be transferred, paid and withdrawn in a day."
+    )
+    no_trading: OrAbsent[OneOrMore[Hours]] = Field(
+        None, description="Hours of each day (UTC) without purchases, such as `22:00-06:00`."
+    )
+
+    def _is_looser(self, name: str, before: Restrictions) -> bool:
+        if name == "no_trading":  # more hours are stricter
+            return not set(getattr(before, name) or ()) <= set(self.no_trading or ())
+        return super()._is_looser(name, before)
+
+
+RestrictionFields = Annotated[
+    dict[str, Any],
+    Field(
+        description="What the token is restricted to: an object with the fields that"
+        " `restriction_kinds` lists. What is left out is not restricted."
+    ),
+]
+Expiry = OrAbsent[Annotated[Epoch, Field(description="The time at which the token expires.")]]
+WhichToken = Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_*-]{1,128}$")]
+
+
+class TokenCreate(AccountRequest):
+    """Create a token for an account, with restrictions."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "token_create": 1,
+                    "name": "My bot",
+                    "scopes": ["read", "trade"],
+                    "restrictions": {"max_stake": 5, "max_loss_per_day": 50},
+                }
+            ]
+        }
+    )
+
+    token_create: One
+    name: Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_]{1,64}$")] = Field(
+        description="The name of the token."
+    )
+    scopes: Annotated[ScopeNames, Field(min_length=1)] = Field(
+        description="The scopes of the token."
+    )
+    expires_at: Expiry = None
+    restrictions: OrAbsent[RestrictionFields] = None
+
+
+class RestrictionSet(TypedDict):
+    name: str
+    """The token, or the app, that these restrictions were set for."""
+    restrictions: dict[str, Any]
+    """The restrictions, by name; only those that are set."""
+    use: dict[str, Any]
+    """What of the caps is used at present, by name, in the same units."""
+
+
+class RestrictedToken(TypedDict):
+    expires_at: int | None
+    """The time at which the token expires, in epoch seconds; null if it does not."""
+    in_force: list[RestrictionSet]
+    """All restrictions that the token is under: its own first, then those of its parents or of its
+    app's authorization. Empty if there are none."""
+    name: str
+    """The name of the token."""
+    token: str
+    """The token with all but its last four characters masked; a new token is whole."""
+
+
+class TokenCreateReply(TypedDict):
+    token_create: RestrictedToken
+    """The new token; only this reply shows it in full."""
+
+
+class TokenRestrict(AccountRequest):
+    """Replace the restrictions of a token."""
+
+    token_restrict: WhichToken = secret(description="The token, whole or masked as in lists.")
+    restrictions: RestrictionFields
+    expires_at: Expiry = None
+
+
+class TokenRestrictReply(TypedDict):
+    token_restrict: RestrictedToken
+    """The token as it is now."""
+
+
+class TokenRotate(AccountRequest):
+    """Replace the secret of a token; everything else about it stays."""
+
+    token_rotate: WhichToken = secret(description="The token, whole or masked as in lists.")
+    overlap: Annotated[Int, Field(ge=0, le=WEEK)] = Field(
+        0, description="The seconds for which the old secret works as well."
+    )
+
+
+class TokenRotateReply(TypedDict):
+    token_rotate: RestrictedToken
+    """The token with its new secret; only this reply shows it in full."""
+
+
+class TokenRestrictions(AccountRequest):
+    """Show the restrictions of the token that makes the call, and what of them is used."""
+
+    token_restrictions: One
+
+
+class TokenRestrictionsReply(TypedDict):
+    token_restrictions: RestrictedToken
+    """The token that the connection is signed in with."""
+
+
+class RestrictionKinds(Request):
+    """List the restrictions that tokens and authorizations can have."""
+
+    restriction_kinds: One
+
+
+class RestrictionKind(TypedDict):
+    name: str
+    """The name of the field."""
+    words: str
+    """What it restricts, in words."""
+
+
+class RestrictionKindsReply(TypedDict):
+    restriction_kinds: list[RestrictionKind]
+    """The restrictions, in the order in which lists show them."""
+
+
+class AppRestrict(Request):
+    """Replace the restrictions of a connected app."""
+
+    app_restrict: Annotated[Int, Field(ge=1)] = Field(description="The id of the app.")
+    restrictions: RestrictionFields
+
+
+class RestrictedApp(TypedDict):
+    app_id: int
+    """The id of the app."""
+    in_force: list[RestrictionSet]
+    """The restrictions of your authorization of it; empty if there are none."""
+
+
+class AppRestrictReply(TypedDict):
+    app_restrict: RestrictedApp
+    """The connected app as it is now."""

@@ -1,0 +1,444 @@
+"""Restricted tokens: the owner knows the worst that one can do."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from scopegate.gateway.calls import token_form
+from scopegate.testing import Client, World
+from tests.conftest import Connected
+
+CALL = {
+    "amount": 10,
+    "basis": "stake",
+    "contract_type": "CALL",
+    "currency": "USD",
+    "symbol": "R_100",
+    "duration": 5,
+    "duration_unit": "t",
+}
+MIDNIGHT = 1_767_312_000
+"""The end of the day on which test gateways begin."""
+
+
+def buy(amount: float = 10, **terms: Any) -> dict[str, Any]:
+    return {"buy": "1", "price": amount, "parameters": CALL | {"amount": amount} | terms}
+
+
+async def created(owner: Client, **more: Any) -> dict[str, Any]:
+    request = {"token_create": 1, "name": "Bot", "scopes": ["read", "trade"], **more}
+    reply = await owner.ask(request)
+    assert "error" not in reply, reply["error"]
+    made: dict[str, Any] = reply["token_create"]
+    return made
+
+
+async def bot_with(world: World, **restrictions: Any) -> Client:
+    """A client with a token that has these restrictions."""
+    made = await created(await world.owner(), restrictions=restrictions)
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    return bot
+
+
+async def error_of(client: Client, request: dict[str, Any]) -> dict[str, Any]:
+    reply = await client.ask(request)
+    assert "error" in reply, reply
+    error: dict[str, Any] = reply["error"]
+    return error
+
+
+async def test_a_token_trades_within_its_caps(connected: Connected) -> None:
+    owner = await connected.world.owner()
+    made = await created(owner, restrictions={"max_stake": 10, "max_stake_per_day": 25})
+    assert made["in_force"] == [
+        {
+            "name": "Bot",
+            "restrictions": {"max_stake": 10.0, "max_stake_per_day": 25.0},
+            "use": {
+                "currency": "USD",
+                "max_loss_per_day": 0.0,
+                "max_open_contracts": 0,
+                "max_stake_per_day": 0.0,
+                "max_transfer_per_day": 0.0,
+            },
+        }
+    ]
+    bot = await connected.connect()
+    await bot.authorize(made["token"])
+    error = await error_of(bot, buy(10.5))
+    assert error["code"] == "TokenCapReached"
+    assert error["details"] == {
+        "cap": "max_stake",
+        "value": 10.0,
+        "remaining": 10.0,
+        "currency": "USD",
+    }
+    for _ in range(2):
+        assert "error" not in await bot.ask(buy(10))
+    error = await error_of(bot, buy(5.01))
+    assert error["details"] == {
+        "cap": "max_stake_per_day",
+        "value": 25.0,
+        "remaining": 5.0,
+        "currency": "USD",
+        "resets_at": MIDNIGHT,
+    }
+    assert error["message"] == (
+        "At most USD 25.00 may be staked a day under this token, and USD 5.00 of it remains until"
+        " 2026-01-02 00:00 UTC. This would take USD 5.01."
+    )
+    assert "error" not in await bot.ask(buy(5))
+    shown = (await bot.ask({"token_restrictions": 1}))["token_restrictions"]
+    assert shown["in_force"][0]["use"]["max_stake_per_day"] == 25.0
+    assert shown["token"] == token_form.masked(made["token"])
+
+
+async def test_a_day_ends_at_midnight_of_the_market(world: World) -> None:
+    bot = await bot_with(world, max_stake_per_day=10)
+    assert "error" not in await bot.ask(buy())
+    assert await bot.refused(buy(1)) == "TokenCapReached"
+    world.clock.advance(MIDNIGHT - world.clock.now())
+    assert "error" not in await bot.ask(buy())
+
+
+async def test_an_open_contract_counts_as_lost(world: World) -> None:
+    bot = await bot_with(world, max_loss_per_day=20)
+    bought = (await bot.ask(buy(20, duration=1, duration_unit="h")))["buy"]
+    error = await error_of(bot, buy(0.35))
+    assert error["details"]["cap"] == "max_loss_per_day"
+    assert error["details"]["remaining"] == 0.0
+    # Caps never prevent a sale; then only what was really lost counts.
+    world.clock.advance(20)
+    sold = (await bot.ask({"sell": bought["contract_id"], "price": 0}))["sell"]["sold_for"]
+    lost = 20 - sold
+    shown = (await bot.ask({"token_restrictions": 1}))["token_restrictions"]
+    assert shown["in_force"][0]["use"]["max_loss_per_day"] == pytest.approx(max(0, lost))
+    remains = round(20 - max(0, lost), 2)
+    assert await bot.refused(buy(remains + 0.01)) == "TokenCapReached"
+    assert "error" not in await bot.ask(buy(remains))
+
+
+async def test_a_gain_never_lets_more_be_at_risk(world: World) -> None:
+    """What is open at midnight may all be lost on the next day."""
+    bot = await bot_with(world, max_loss_per_day=20)
+    for _ in range(40):
+        bought = (await bot.ask(buy(10)))["buy"]
+        world.clock.advance(15)
+        await world.caught_up()
+        table = (await bot.ask({"profit_table": 1, "limit": 1}))["profit_table"]["transactions"]
+        if table and table[0]["sell_price"] > 0:
+            break
+        assert bought
+        world.clock.advance(86_400)
+    else:
+        pytest.fail("nothing was won")
+    assert await bot.refused(buy(20.01, duration=1, duration_unit="h")) == "TokenCapReached"
+    assert "error" not in await bot.ask(buy(20, duration=1, duration_unit="h"))
+    assert await bot.refused(buy(1)) == "TokenCapReached"
+
+
+async def test_the_number_of_open_contracts_is_bounded(world: World) -> None:
+    bot = await bot_with(world, max_open_contracts=2)
+    for _ in range(2):
+        assert "error" not in await bot.ask(buy())
+    error = await error_of(bot, buy())
+    assert error["details"] == {"cap": "max_open_contracts", "value": 2, "remaining": 0}
+    world.clock.advance(30)
+    await world.caught_up()
+    assert "error" not in await bot.ask(buy())
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "allowed", "forbidden"),
+    [
+        ({"symbols": ["R_100", "R_50"]}, {}, {"symbol": "R_75"}),
+        ({"markets": ["synthetic_index"]}, {}, {"symbol": "frxEURUSD"}),
+        ({"contract_types": ["CALL"]}, {}, {"contract_type": "PUT"}),
+    ],
+)
+async def test_only_what_is_listed_is_traded(
+    world: World,
+    restrictions: dict[str, Any],
+    allowed: dict[str, Any],
+    forbidden: dict[str, Any],
+) -> None:
+    bot = await bot_with(world, **restrictions)
+    assert "error" not in await bot.ask(buy(**allowed))
+    [(name, values)] = restrictions.items()
+    if "frx" in forbidden.get("symbol", ""):
+        forbidden |= {"duration": 1, "duration_unit": "h"}
+    error = await error_of(bot, buy(**forbidden))
+    assert error["code"] == "TokenRestricted"
+    assert error["details"] == {"restriction": name, "allowed": values}
+
+
+async def test_nothing_is_bought_in_excluded_hours(world: World) -> None:
+    bot = await bot_with(world, no_trading=["11:30-12:30", "22:00-06:00"])
+    error = await error_of(bot, buy())
+    assert error["code"] == "TokenRestricted"
+    assert error["details"] == {
+        "restriction": "no_trading",
+        "hours": "11:30-12:30",
+        "resumes_at": MIDNIGHT - 43_200 + 1_800,
+    }
+    world.clock.advance(1_800)
+    assert "error" not in await bot.ask(buy())
+    world.clock.advance(9.5 * 3_600)
+    assert (await error_of(bot, buy()))["details"]["resumes_at"] == MIDNIGHT + 6 * 3_600
+    world.clock.advance(8 * 3_600)
+    assert "error" not in await bot.ask(buy())
+
+
+async def test_transfers_are_capped(world: World) -> None:
+    owner = await world.owner()
+    [payer, payee] = [account.loginid for account in world.real]
+    made = await created(
+        owner,
+        loginid=payer,
+        scopes=["read", "payments"],
+        restrictions={"max_transfer_per_day": 30},
+    )
+    bot = world.connect()
+    await bot.authorize(made["token"])
+
+    def transfer(amount: float) -> dict[str, Any]:
+        return {
+            "transfer_between_accounts": 1,
+            "account_from": payer,
+            "account_to": payee,
+            "amount": amount,
+            "currency": "USD",
+        }
+
+    assert "error" not in await bot.ask(transfer(20))
+    error = await error_of(bot, transfer(10.01))
+    assert error["details"]["cap"] == "max_transfer_per_day"
+    assert error["details"]["remaining"] == 10.0
+    assert "error" not in await bot.ask(transfer(10))
+
+
+async def test_racing_trades_do_not_exceed_a_cap_together(connected: Connected) -> None:
+    owner = await connected.world.owner()
+    made = await created(owner, restrictions={"max_stake_per_day": 50})
+    bots = []
+    for _ in range(10):
+        bot = await connected.connect()
+        await bot.authorize(made["token"])
+        bots.append(bot)
+    replies = await asyncio.gather(*(bot.ask(buy(7)) for bot in bots * 3))
+    assert sum("error" not in reply for reply in replies) == 7
+    assert {reply["error"]["code"] for reply in replies if "error" in reply} == {"TokenCapReached"}
+
+
+async def test_children_count_for_their_parents(world: World) -> None:
+    made = await created(
+        await world.owner(),
+        scopes=["read", "trade", "admin"],
+        restrictions={"max_stake_per_day": 30},
+    )
+    parent = world.connect()
+    await parent.authorize(made["token"])
+    child_made = await created(parent, name="Child", restrictions={"max_stake_per_day": 20})
+    assert [each["name"] for each in child_made["in_force"]] == ["Child", "Bot"]
+    child, grandchild = world.connect(), world.connect()
+    await child.authorize(child_made["token"])
+    # A token of the published call is not less restricted either.
+    reply = await parent.ask(
+        {"api_token": 1, "new_token": "Plain", "new_token_scopes": ["read", "trade"]}
+    )
+    [plain] = [t for t in reply["api_token"]["tokens"] if t["display_name"] == "Plain"]
+    await grandchild.authorize(plain["token"])
+    assert "error" not in await child.ask(buy(20))
+    assert (await error_of(child, buy(1)))["details"]["value"] == 20.0
+    error = await error_of(grandchild, buy(10.5))
+    assert error["details"]["value"] == 30.0
+    assert error["details"]["remaining"] == 10.0
+    assert "error" not in await grandchild.ask(buy(10))
+    assert await parent.refused(buy(1)) == "TokenCapReached"
+
+
+async def test_a_cap_can_be_tightened_while_a_bot_trades(connected: Connected) -> None:
+    owner = await connected.world.owner()
+    made = await created(owner)
+    assert made["in_force"] == []
+    bot = await connected.connect()
+    await bot.authorize(made["token"])
+    assert "error" not in await bot.ask(buy(10))
+    request = {
+        "token_restrict": token_form.masked(made["token"]),
+        "restrictions": {"max_stake": 5},
+    }
+    reply = await owner.ask(request)
+    assert reply["token_restrict"]["in_force"][0]["restrictions"] == {"max_stake": 5.0}
+    assert await bot.refused(buy(10)) == "TokenCapReached"
+    # At the pages the owner may also loosen it again.
+    assert "error" not in await owner.ask(request | {"restrictions": {"max_stake": 15}})
+    assert "error" not in await bot.ask(buy(15))
+
+
+async def test_a_token_only_makes_restrictions_stricter(world: World) -> None:
+    made = await created(
+        await world.owner(), scopes=["trade", "admin"], restrictions={"max_stake": 10}
+    )
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    own = {"token_restrict": made["token"]}
+    for looser in ({"max_stake": 11}, {}, {"symbols": ["R_100"]}):
+        error = await error_of(bot, own | {"restrictions": looser})
+        assert error["code"] == "TokenRestricted"
+        assert error["details"] == {"restrictions.max_stake": "Less strict than before."}
+    stricter = {"max_stake": 9, "symbols": ["R_100"]}
+    assert "error" not in await bot.ask(own | {"restrictions": stricter})
+    assert await bot.refused(buy(10)) == "TokenCapReached"
+
+
+async def test_restrictions_set_later_hold_for_children_too(world: World) -> None:
+    owner = await world.owner()
+    made = await created(owner, scopes=["read", "trade", "admin"])
+    parent = world.connect()
+    await parent.authorize(made["token"])
+    inherited = await created(parent, name="Inherits")
+    own = await created(parent, name="Own", restrictions={"max_stake": 10})
+    inheriting, restricted = world.connect(), world.connect()
+    await inheriting.authorize(inherited["token"])
+    await restricted.authorize(own["token"])
+    bought = (await restricted.ask(buy(10, duration=1, duration_unit="h")))["buy"]
+    mask = token_form.masked(made["token"])
+    request = {"token_restrict": mask, "restrictions": {"max_loss_per_day": 15}}
+    # What the restricted child has open counts for its parent from now on, and what an
+    # unrestricted token has bought before does not.
+    [body] = (await owner.ask(request))["token_restrict"]["in_force"]
+    assert body["use"]["max_loss_per_day"] == 10.0
+    assert await inheriting.refused(buy(5.01)) == "TokenCapReached"
+    assert await restricted.refused(buy(5.01)) == "TokenCapReached"
+    assert "error" not in await inheriting.ask(buy(5))
+    world.clock.advance(20)
+    await restricted.ask({"sell": bought["contract_id"], "price": 0})
+    [body] = (await parent.ask({"token_restrictions": 1}))["token_restrictions"]["in_force"]
+    assert body["use"]["max_open_contracts"] == 1
+    # A child that was restricted itself ends with its parent, as any.
+    assert "error" not in await owner.ask({"api_token": 1, "delete_token": mask})
+    assert await restricted.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_a_token_works_from_its_networks_alone(world: World) -> None:
+    owner = await world.owner()
+    made = await created(owner, restrictions={"networks": ["10.1.0.0/16", "2001:db8::/32"]})
+    token = made["token"]
+    inside = world.connect(address="10.1.2.3")
+    await inside.authorize(token)
+    await world.connect(address="2001:db8::5").authorize(token)
+    error = await error_of(world.connect(address="10.2.0.1"), {"authorize": token})
+    assert error["code"] == "InvalidToken"
+    assert "networks" in error["details"]
+    # An edit acts on connections that are signed in.
+    request = {"token_restrict": token, "restrictions": {"networks": ["10.1.2.4"]}}
+    assert "error" not in await owner.ask(request)
+    error = await error_of(inside, {"balance": 1})
+    assert "networks" in error["details"]
+
+
+async def test_a_token_reaches_its_accounts_alone(world: World) -> None:
+    owner = await world.owner()
+    [first, second] = [account.loginid for account in world.real]
+    restrictions = {"accounts": [first]}
+    made = await created(
+        owner, loginid=first, scopes=["read", "payments"], restrictions=restrictions
+    )
+    bot = world.connect()
+    listed = await bot.authorize(made["token"])
+    assert [account["loginid"] for account in listed["account_list"]] == [first]
+    reply = await bot.ask(
+        {
+            "transfer_between_accounts": 1,
+            "account_from": first,
+            "account_to": second,
+            "amount": 1,
+            "currency": "USD",
+        }
+    )
+    assert "error" in reply
+    request = {"token_create": 1, "name": "X", "scopes": ["read"], "loginid": second}
+    error = await error_of(owner, request | {"restrictions": restrictions})
+    assert list(error["details"]) == ["restrictions.accounts"]
+
+
+async def test_calls_a_minute_are_counted_on_all_connections(world: World) -> None:
+    made = await created(await world.owner(), restrictions={"calls_per_minute": 5})
+    bots = [world.connect() for _ in range(2)]
+    for bot in bots:
+        await bot.authorize(made["token"])
+    replies = [await bot.ask({"balance": 1}) for _ in range(3) for bot in bots]
+    errors = [reply["error"] for reply in replies if "error" in reply]
+    assert [error["code"] for error in errors] == ["RateLimit"]
+    assert errors[0]["details"] == {"limit": "5 calls a minute of this token"}
+
+
+async def test_rotation_resets_nothing(world: World) -> None:
+    owner = await world.owner()
+    made = await created(
+        owner, scopes=["read", "trade", "admin"], restrictions={"max_stake_per_day": 10}
+    )
+    bot, child = world.connect(), world.connect()
+    await bot.authorize(made["token"])
+    child_made = await created(bot, name="Child")
+    await child.authorize(child_made["token"])
+    assert "error" not in await bot.ask(buy(6))
+    rotated = (await owner.ask({"token_rotate": made["token"], "overlap": 60}))["token_rotate"]
+    assert rotated["name"] == "Bot"
+    assert rotated["token"] != made["token"]
+    fresh = world.connect()
+    await fresh.authorize(rotated["token"])
+    # Both work during the overlap, and share what remains.
+    for client in (bot, fresh, child):
+        assert (await error_of(client, buy(4.5)))["details"]["remaining"] == 4.0
+    # Without an overlap the old secret ends at once; the child stays.
+    again = (await owner.ask({"token_rotate": rotated["token"]}))["token_rotate"]
+    assert await fresh.refused({"balance": 1}) == "AuthorizationRequired"
+    await world.connect().authorize(again["token"])
+    assert "error" not in await child.ask(buy(4))
+
+
+async def test_a_token_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = await world.owner()
+    now = int(time.time())
+    error = await error_of(
+        owner, {"token_create": 1, "name": "Old", "scopes": ["read"], "expires_at": now - 1}
+    )
+    assert error["details"] == {"expires_at": "Must be in the future."}
+    made = await created(owner, expires_at=now + 3_600)
+    assert made["expires_at"] == now + 3_600
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    monkeypatch.setattr(time, "time", lambda: now + 3_601.0)
+    assert await world.connect().refused({"authorize": made["token"]}) == "InvalidToken"
+    assert await bot.refused(buy()) == "AuthorizationRequired"
+
+
+async def test_invalid_restrictions_are_named(world: World) -> None:
+    owner = await world.owner()
+    for restrictions, field in (
+        ({"max_stake": -1}, "max_stake"),
+        ({"max_steak": 1}, "max_steak"),
+        ({"networks": ["300.1.1.1"]}, "networks.0"),
+        ({"networks": []}, "networks"),
+        ({"symbols": ["R_99"]}, "symbols"),
+        ({"no_trading": ["25:00-26:00"]}, "no_trading.0"),
+        ({"max_stake": None}, "max_stake"),
+    ):
+        error = await error_of(
+            owner,
+            {"token_create": 1, "name": "X", "scopes": ["read"], "restrictions": restrictions},
+        )
+        assert error["code"] == "InputValidationFailed"
+        assert list(error["details"]) == [f"restrictions.{field}"]
+    assert "X" not in str(await owner.ask({"token_list": 1}))
+
+
+async def test_every_kind_of_restriction_is_listed(world: World) -> None:
+    kinds = (await world.connect().ask({"restriction_kinds": 1}))["restriction_kinds"]
+    assert {"networks", "max_stake", "no_trading"} <= {kind["name"] for kind in kinds}
+    assert all(kind["words"] for kind in kinds)
