@@ -12,6 +12,7 @@ from scopegate.composition import declared
 from scopegate.demo import DEMO_EMAIL
 from scopegate.exchange.ledger import Account, Ledger
 from scopegate.gateway.access import users, verification
+from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.registry import Call
 from scopegate.handlers.gateway.operator_calls import Operator
 from scopegate.schemas.published import PUBLISHED
@@ -327,6 +328,39 @@ async def access_to_revoke(world: World, client: Client) -> Request:
     return {"revoke_access": (await a_connected_app(world, client))["revoke_oauth_app"]}
 
 
+async def an_app_to_restrict(world: World, client: Client) -> Request:
+    app_id = (await a_connected_app(world, client))["revoke_oauth_app"]
+    return {"app_restrict": app_id, "restrictions": {"calls_per_minute": 60}}
+
+
+async def a_token_to_change(world: World, client: Client) -> str:
+    """The masked text of a new token of the account that the client is signed in to."""
+    name = f"Bot {next(_numbers)}"
+    owner = world.connect()
+    await owner.authorize(await world.token("admin", "read"))
+    made = await owner.ask({"token_create": 1, "name": name, "scopes": ["read"]})
+    owner.leave()
+    return token_form.masked(made["token_create"]["token"])
+
+
+async def a_token_to_restrict(world: World, client: Client) -> Request:
+    shown = await a_token_to_change(world, client)
+    return {"token_restrict": shown, "restrictions": {"max_stake": 5}}
+
+
+async def a_token_to_rotate(world: World, client: Client) -> Request:
+    return {"token_rotate": await a_token_to_change(world, client), "overlap": 60}
+
+
+async def a_restricted_token_to_create(world: World, client: Client) -> Request:
+    return {
+        "token_create": 1,
+        "name": f"Bot {next(_numbers)}",
+        "scopes": ["admin"],
+        "restrictions": {"max_stake": 5, "max_loss_per_day": 50},
+    }
+
+
 async def let_copy(world: World, loginid: str) -> None:
     """Have the owner of an account let others copy."""
     owner = world.connect()
@@ -627,6 +661,7 @@ SCENES: Mapping[str, Scene] = {
     "app_markup_statistics": markups_to_add,
     "app_origins": origins_to_allow,
     "app_register": a_new_app,
+    "app_restrict": an_app_to_restrict,
     "app_update": an_app_to_describe_anew,
     "asset_index": as_it_is(asset_index=1),
     "audit_trail": as_it_is(audit_trail=1, limit=10),
@@ -689,6 +724,7 @@ SCENES: Mapping[str, Scene] = {
     "proposal_open_contract": a_contract_to_follow,
     "reality_check": as_it_is(reality_check=1),
     "residence_list": as_it_is(residence_list=1),
+    "restriction_kinds": as_it_is(restriction_kinds=1),
     "revoke_access": access_to_revoke,
     "revoke_oauth_app": a_connected_app,
     "sell": a_contract_to_sell,
@@ -716,7 +752,11 @@ SCENES: Mapping[str, Scene] = {
     "ticks_history": as_it_is(ticks_history="R_50", end="1767268800", count=10, start=1),
     "time": as_it_is(time=1),
     "tnc_approval": as_it_is(tnc_approval=1),
+    "token_create": a_restricted_token_to_create,
     "token_list": tokens_to_list,
+    "token_restrict": a_token_to_restrict,
+    "token_restrictions": as_it_is(token_restrictions=1),
+    "token_rotate": a_token_to_rotate,
     "topup_virtual": less_than_at_the_opening,
     "multiplier_financing": as_it_is(multiplier_financing="R_100"),
     "trading_durations": as_it_is(trading_durations=1),

@@ -119,6 +119,11 @@ def test_every_own_call_but_the_limits_is_for_the_owner_or_the_pages_or_has_a_sc
         "copy_report": READ_OR_TRADING,
         "limits": frozenset(),
         "multiplier_financing": frozenset(),
+        "restriction_kinds": frozenset(),
+        "token_create": {ADMIN},
+        "token_restrict": {ADMIN},
+        "token_restrictions": frozenset(),
+        "token_rotate": {ADMIN},
     }
 
 

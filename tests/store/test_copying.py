@@ -39,6 +39,10 @@ ROWS = (
     "INSERT INTO tokens (id, digest, masked, loginid, name, scopes, link_id, kind, created_at,"
     " sign_in_id, parent_id) VALUES (4, {blob1}, '*1', 'CR900001', 'A', 'read', 3, 'app', 6, NULL,"
     " NULL), (6, {blob2}, '*2', 'CR900001', 'B', '', NULL, 'owner', 7, 2, 4)",
+    "INSERT INTO restrictions (id, token_id, networks) VALUES (1, 6, '10.0.0.0/8')",
+    "INSERT INTO restrictions (id, parent_id, token_id, calls_per_minute) VALUES (5, 1, 4, 60)",
+    "INSERT INTO caps (id, currency, max_stake, at_risk) VALUES (1, 'USD', 500, 9007199254740993)",
+    "UPDATE tokens SET restrictions_id = 5 WHERE id = 4",
     "INSERT INTO token_uses (token_id, address, call, uses, last_at)"
     " VALUES (4, '::1', 'buy', 2, 8)",
     "INSERT INTO codes (digest, link_id, redirect_uri, redirect_uri_given, challenge, expires_at)"
