@@ -46,6 +46,8 @@ class Caps:
     """What may be transferred, paid and withdrawn."""
     no_trading: tuple[str, ...] = ()
     """The times of each day (UTC) at which nothing is bought, such as `22:00-06:00`."""
+    close_on_disconnect: int | None = None
+    """Real seconds after which contracts are sold that nobody is connected for."""
 
     @property
     def has_amounts(self) -> bool:
@@ -90,6 +92,7 @@ def _caps(row: Row) -> Caps:
         max_open_contracts=row["max_open_contracts"],
         max_transfer_per_day=row["max_transfer_per_day"],
         no_trading=tuple(row["no_trading"].split()),
+        close_on_disconnect=row["close_on_disconnect"],
     )
 
 
@@ -341,3 +344,42 @@ def _check_offered(caps: Caps, terms: Terms, at: int) -> None:
                 {"restriction": "no_trading", "hours": hours, "resumes_at": resumes},
                 names_field=False,
             )
+
+
+# Connections.
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Caps whose contracts are sold once nobody is connected, while some are open."""
+
+    id: int
+    close_on_disconnect: int
+    present_until: float | None
+    """Until when somebody was connected, in epoch seconds of real time; `None` if unknown."""
+
+
+def watched(reader: Snapshot) -> list[Watched]:
+    """Return the caps under which contracts are open that are sold once nobody is connected."""
+    rows = reader.all(
+        "SELECT id, close_on_disconnect, present_until FROM caps"
+        " WHERE close_on_disconnect IS NOT NULL AND open_contracts > 0"
+    )
+    return [Watched(*row) for row in rows]
+
+
+def note_present(transaction: Transaction, caps_id: int, until: float) -> None:
+    """Store until when somebody is connected, in epoch seconds of real time."""
+    transaction.execute("UPDATE caps SET present_until = ? WHERE id = ?", until, caps_id)
+
+
+def open_contracts(reader: Snapshot, caps_id: int) -> list[tuple[int, str]]:
+    """Return the ids of the open contracts under these caps, each with its account."""
+    rows = reader.all(
+        "WITH RECURSIVE below (id) AS (SELECT id FROM caps WHERE id = ? UNION ALL"
+        " SELECT caps.id FROM caps JOIN below ON caps.parent_id = below.id)"
+        " SELECT contracts.id, loginid FROM contracts JOIN below ON caps_id = below.id"
+        " WHERE status = 'open' ORDER BY contracts.id",
+        caps_id,
+    )
+    return [(row[0], row[1]) for row in rows]

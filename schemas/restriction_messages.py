@@ -113,6 +113,12 @@ class TradingRestrictions(Restrictions):
         None, description="Hours of each day (UTC) without purchases, such as `22:00-06:00`."
     )
 
+    close_on_disconnect: OrAbsent[Annotated[Int, Field(ge=1, le=WEEK)]] = Field(
+        None,
+        description="Seconds after its last connection is gone, after which what it has bought is"
+        " sold, as far as that is possible.",
+    )
+
     def _is_looser(self, name: str, before: Restrictions) -> bool:
         if name == "no_trading":  # more hours are stricter
             return not set(getattr(before, name) or ()) <= set(self.no_trading or ())

@@ -33,7 +33,13 @@ from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.limits import Limit, Per
 from scopegate.gateway.calls.scheduling import Workers
-from scopegate.handlers.exchange import market_calls, quotes, verification_calls
+from scopegate.handlers.exchange import (
+    absent_traders,
+    market_calls,
+    quotes,
+    verification_calls,
+)
+from scopegate.handlers.exchange.absent_traders import AbsentTraders
 from scopegate.handlers.exchange.account_calls import Accounts
 from scopegate.handlers.exchange.api_errors import as_error
 from scopegate.handlers.exchange.assessment_calls import Assessment
@@ -253,6 +259,24 @@ async def settlement(desk: Desk, metrics: Metrics) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def closing_on_disconnect(absent: AbsentTraders) -> AsyncIterator[None]:
+    """Sell what nobody is connected for, where a token's restrictions ask for it."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(absent_traders.EVERY)
+            with contextlib.suppress(StoreUnavailableError):  # already logged
+                await absent.check()
+
+    watching = supervise("closing on disconnect", watch)
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+@asynccontextmanager
 async def heartbeat(
     clock: Clock,
     bus: Bus,
@@ -348,6 +372,7 @@ PAPER_EXCHANGE: Final = Plugin(
         candle_work,
         accounts,
         restriction_kinds,
+        AbsentTraders,
         Ledger,
         PaymentService,
         Desk,
@@ -355,7 +380,7 @@ PAPER_EXCHANGE: Final = Plugin(
         ContractStreams,
         Quotes,
     ),
-    background=(account_updates, market_marks, settlement, heartbeat),
+    background=(account_updates, market_marks, settlement, heartbeat, closing_on_disconnect),
     check=market_start.check_feed,
     errors={Refusal: as_error},
     replies={

@@ -120,6 +120,8 @@ class Access:
         self._of_app: dict[int, dict[Session, None]] = {}
         self._expiring: dict[int, float] = {}
         """Epoch seconds at which tokens of live connections expire, by the id of the token."""
+        self._restricted: dict[int, tuple[int, ...]] = {}
+        """The restrictions that tokens of live connections are under, by the id of the token."""
         self._endings = 0
         self._wrong = FailureCounter().share(siblings, "wrong tokens")
         self._used: list[tuple[str, Grant]] = []
@@ -258,6 +260,7 @@ class Access:
             loginids=token.link_loginids,
             accounts=token.restricted.accounts,
             rates=token.restricted.rates,
+            restrictions=token.restricted.line,
             account=token.account,
         )
 
@@ -304,6 +307,8 @@ class Access:
             self._live.setdefault(grant.token_id, {})[session] = None
             if grant.expires_at is not None:
                 self._expiring[grant.token_id] = grant.expires_at
+            if grant.restrictions:
+                self._restricted[grant.token_id] = grant.restrictions
 
     def sign_out(self, session: Session) -> None:
         """Drop all grants of the session."""
@@ -422,6 +427,13 @@ class Access:
         self._apply_changes()
         return _without_grants(self._signed_out_for.pop(session_id, set()))
 
+    def connected_restrictions(self) -> frozenset[int]:
+        """Return the ids of the restrictions under which connections of this process are."""
+        self._restricted = {
+            token_id: line for token_id, line in self._restricted.items() if token_id in self._live
+        }
+        return frozenset(number for line in self._restricted.values() for number in line)
+
     async def live_connections(self, groups: Sequence[Sequence[int]]) -> list[int]:
         """Return for each group of tokens how many connections are signed in with one of them."""
         elsewhere = await self._siblings.ask("live connections", groups)
@@ -454,8 +466,14 @@ class Access:
                         self._revoke(session, token_id, _other_accounts())
                     else:
                         session.regrant(
-                            replace(grant, accounts=in_force.accounts, rates=in_force.rates)
+                            replace(
+                                grant,
+                                accounts=in_force.accounts,
+                                rates=in_force.rates,
+                                restrictions=in_force.line,
+                            )
                         )
+                        self._restricted[token_id] = in_force.line
 
     def _revoke(self, session: Session, token_id: int, why: ApiError) -> None:
         """Revoke the grants of a token on one connection."""

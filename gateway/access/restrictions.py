@@ -37,6 +37,8 @@ class InForce:
     """The accounts that the token reaches; `None` for all."""
     rates: tuple[tuple[int, int], ...] = ()
     """The ids of the restrictions that limit calls, each with the calls in a minute."""
+    line: tuple[int, ...] = ()
+    """The ids of all of them, their own first."""
 
     def admits(self, address: str) -> bool:
         """Whether a client at this address may use the token."""
@@ -49,7 +51,12 @@ class InForce:
     def to_json(self) -> dict[str, Any]:
         """Return it as an announcement has it."""
         accounts = None if self.accounts is None else sorted(self.accounts)
-        return {"networks": self.networks, "accounts": accounts, "rates": self.rates}
+        return {
+            "networks": self.networks,
+            "accounts": accounts,
+            "rates": self.rates,
+            "line": self.line,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -58,6 +65,7 @@ class InForce:
             tuple(map(tuple, data["networks"])),
             None if data["accounts"] is None else frozenset(data["accounts"]),
             tuple((number, rate) for number, rate in data["rates"]),
+            tuple(data["line"]),
         )
 
 
@@ -162,9 +170,10 @@ def in_force(reader: Snapshot, number: int | None) -> InForce:
     """Return what the gateway enforces for these restrictions, with all their parents."""
     if number is None:
         return UNRESTRICTED
-    networks, rates = [], []
+    networks, rates, line = [], [], []
     accounts: frozenset[str] | None = None
     for row in _line(reader, number):
+        line.append(row["id"])
         own = _own(row)
         if "networks" in own:
             networks.append(tuple(own["networks"]))
@@ -173,7 +182,7 @@ def in_force(reader: Snapshot, number: int | None) -> InForce:
             accounts = reached if accounts is None else accounts & reached
         if "calls_per_minute" in own:
             rates.append((row["id"], own["calls_per_minute"]))
-    return InForce(tuple(networks), accounts, tuple(rates))
+    return InForce(tuple(networks), accounts, tuple(rates), tuple(line))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Grant:
     """The accounts that the token is restricted to; `None` if it is not."""
     rates: tuple[tuple[int, int], ...] = ()
     """The restrictions that limit its calls: their ids, each with the calls in a minute."""
+    restrictions: tuple[int, ...] = ()
+    """The ids of all restrictions that it is under."""
     account: object = None
     """What a plugin stores about the account (`Accounts.facts`); `None` if none does."""
     uses: dict[str, int] = field(default_factory=dict)

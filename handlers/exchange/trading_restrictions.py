@@ -50,6 +50,7 @@ class TradingRestrictionKinds(RestrictionKinds):
                 max_open_contracts=values.max_open_contracts,
                 max_transfer_per_day=_units(values.max_transfer_per_day, currency),
                 no_trading=tuple(values.no_trading or ()),
+                close_on_disconnect=values.close_on_disconnect,
             ),
         )
 
@@ -67,8 +68,9 @@ class TradingRestrictionKinds(RestrictionKinds):
             units = getattr(found, name)
             if units is not None:
                 values[name] = to_number(units, found.currency)
-        if found.max_open_contracts is not None:
-            values["max_open_contracts"] = found.max_open_contracts
+        for name in ("max_open_contracts", "close_on_disconnect"):
+            if getattr(found, name) is not None:
+                values[name] = getattr(found, name)
         return {name: values[name] for name in self.model.model_fields if name in values}
 
     def use(self, reader: Snapshot, number: int) -> dict[str, Any]:

@@ -36,6 +36,10 @@ CREATE TABLE caps (
     max_open_contracts INTEGER,
     max_transfer_per_day INTEGER,
     no_trading TEXT NOT NULL DEFAULT '',
+    -- Seconds after which contracts are sold that nobody is connected for; NULL: they are not.
+    close_on_disconnect INTEGER,
+    -- Until when (real time) somebody was connected, as far as it is known.
+    present_until REAL,
     -- What was used: on `day` (days since 1970, market time), and by contracts that are open.
     day INTEGER NOT NULL DEFAULT 0,
     staked INTEGER NOT NULL DEFAULT 0,
@@ -45,6 +49,10 @@ CREATE TABLE caps (
     open_contracts INTEGER NOT NULL DEFAULT 0
 );
 
+CREATE INDEX caps_to_watch ON caps (id) WHERE close_on_disconnect IS NOT NULL;
+
 -- The caps that a contract counts for; NULL if it was bought without any. Contracts are kept for
 -- ever, caps are not.
 ALTER TABLE contracts ADD COLUMN caps_id INTEGER;
+CREATE INDEX open_contracts_of_caps ON contracts (caps_id) WHERE caps_id IS NOT NULL
+    AND status = 'open';

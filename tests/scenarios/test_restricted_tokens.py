@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from scopegate.gateway.calls import token_form
+from scopegate.handlers.exchange.absent_traders import AbsentTraders
 from scopegate.testing import Client, World
 from tests.conftest import Connected
 
@@ -400,6 +401,45 @@ async def test_rotation_resets_nothing(world: World) -> None:
     assert await fresh.refused({"balance": 1}) == "AuthorizationRequired"
     await world.connect().authorize(again["token"])
     assert "error" not in await child.ask(buy(4))
+
+
+async def test_what_nobody_is_connected_for_is_sold(world: World) -> None:
+    absent = world.service(AbsentTraders)
+    made = await created(await world.owner(), restrictions={"close_on_disconnect": 20})
+    bot, child = world.connect(), world.connect()
+    for client in (bot, child):
+        await client.authorize(made["token"])
+    bought = (await bot.ask(buy(10, duration=1, duration_unit="h")))["buy"]
+    short = (await bot.ask(buy(10, duration=5, duration_unit="m")))["buy"]
+    world.clock.advance(20)
+    now = time.time()
+
+    async def open_ids() -> set[int]:
+        owner = await world.owner()
+        contracts = (await owner.ask({"portfolio": 1}))["portfolio"]["contracts"]
+        return {contract["contract_id"] for contract in contracts}
+
+    both = {bought["contract_id"], short["contract_id"]}
+    await absent.check(now)
+    bot.leave()
+    await absent.check(now + 1_000)  # another connection has the token
+    child.leave()
+    await absent.check(now + 1_001)
+    await absent.check(now + 1_020)
+    assert await open_ids() == both
+    # Somebody comes back in time, and goes again.
+    back = world.connect()
+    await back.authorize(made["token"])
+    await absent.check(now + 1_020.5)
+    back.leave()
+    await absent.check(now + 1_021)
+    await absent.check(now + 1_040.9)
+    assert await open_ids() == both
+    # It makes no difference that the token is revoked meanwhile.
+    owner = await world.owner()
+    await owner.ask({"api_token": 1, "delete_token": token_form.masked(made["token"])})
+    await absent.check(now + 1_041)
+    assert await open_ids() == set()
 
 
 async def test_a_token_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
