@@ -34,6 +34,7 @@ from scopegate.framework import Gateway
 from scopegate.gateway.access import apps, passwords, tokens, users
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.mail import Letter
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.access.users import RESIDENCE
 from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.transport.handshake import Handshake
@@ -259,18 +260,28 @@ class Scene:
         await client.ask({"authorize": "MULTI", "tokens": held})
         return client
 
-    async def token(self, *scopes: str, loginid: str | None = None, app: App | None = None) -> str:
+    async def token(
+        self,
+        *scopes: str,
+        loginid: str | None = None,
+        app: App | None = None,
+        restrictions: Mapping[str, Any] | None = None,
+    ) -> str:
         """Create a token for an account, by default for the demo account and with all scopes.
 
-        With `app` it is the token that the app gets when the account's owner consents.
+        With `app` it is the token that the app gets when the account's owner consents. A token
+        without an app may have `restrictions`, as for the call `token_create`.
         """
         chosen = frozenset(scopes) or self.gateway.registry.scopes.names
         name = f"Test {next(self._names)}"
         target = loginid or self.loginid
+        kinds = self.gateway.services[RestrictionKinds]
+        values = kinds.checked(restrictions or {})
 
         def job(transaction: Transaction) -> str:
             if app is None:
-                return tokens.create(transaction, tokens.NewToken(target, name, chosen))
+                new = tokens.NewToken(target, name, chosen)
+                return tokens.create_restricted(transaction, kinds, new, values)
             owner = _owner_of(transaction, target)
             return tokens.create(
                 transaction,

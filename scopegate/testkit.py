@@ -170,9 +170,21 @@ class LiveGateway:
 
     # Tokens, apps and accounts.
 
-    def token(self, *scopes: str, loginid: str | None = None, app: App | None = None) -> str:
-        """Create a token with these scopes, or with all; with `app`, a token of that app."""
-        made = self._here.token(*scopes, loginid=loginid or self.loginid, app=app)
+    def token(
+        self,
+        *scopes: str,
+        loginid: str | None = None,
+        app: App | None = None,
+        **restrictions: Any,
+    ) -> str:
+        """Create a token with these scopes, or with all; with `app`, a token of that app.
+
+        `restrictions` are what the token is restricted to, by the names that the call
+        `restriction_kinds` lists: `token("trade", max_stake=5)`.
+        """
+        made = self._here.token(
+            *scopes, loginid=loginid or self.loginid, app=app, restrictions=restrictions
+        )
         return self._thread.do(made)
 
     def app(self, *scopes: str, name: str | None = None) -> App:

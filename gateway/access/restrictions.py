@@ -212,6 +212,16 @@ def all_in_force(
     ]
 
 
+def own(
+    reader: Snapshot, kinds: RestrictionKinds, number: int | None, token_id: int
+) -> dict[str, Any]:
+    """Return the restrictions of a token without its parents'; empty if it has none itself."""
+    if number is None:
+        return {}
+    row = reader.single("SELECT * FROM restrictions WHERE id = ?", number)
+    return _own(row) | kinds.further(reader, number) if row["token_id"] == token_id else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The token or the authorization that restrictions are set for: one of them is not `None`."""

@@ -667,6 +667,17 @@ def managed(reader: Snapshot, loginid: str, shown: str, *, link_id: int | None =
     raise ApiError("APITokenError", "There is no such token.")
 
 
+def create_restricted(
+    transaction: Transaction, kinds: RestrictionKinds, new: NewToken, values: Restrictions
+) -> str:
+    """Create a token with restrictions of its own, if any are set; return its text."""
+    text = create(transaction, new)
+    if values.model_fields_set:
+        token = managed(transaction, new.loginid, text, link_id=new.link_id)
+        restrict(transaction, kinds, token, values, may_loosen=True)
+    return text
+
+
 def restrict(
     transaction: Transaction,
     kinds: RestrictionKinds,

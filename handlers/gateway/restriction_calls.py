@@ -68,8 +68,9 @@ class RestrictedTokens:
     ) -> RestrictedToken:
         bounds = tokens.bounds_of(transaction, grant.token_id)
         limits = [each for each in (request.expires_at, bounds.expires_at) if each is not None]
-        text = tokens.create(
+        text = tokens.create_restricted(
             transaction,
+            self._kinds,
             NewToken(
                 grant.loginid,
                 request.name,
@@ -80,10 +81,9 @@ class RestrictedTokens:
                 expires_at=min(limits, default=None),
                 restrictions_id=bounds.restrictions_id,
             ),
+            values,
         )
         token = tokens.managed(transaction, grant.loginid, text, link_id=bounds.link_id)
-        if values.model_fields_set:
-            token = tokens.restrict(transaction, self._kinds, token, values, may_loosen=True)
         return self._described(transaction, token, text)
 
     @call("token_restrict", needs=ADMIN, error_codes=("APITokenError", "TokenRestricted"))

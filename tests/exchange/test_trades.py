@@ -24,6 +24,8 @@ from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.guard import TokenCheck
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, authorization_required
+from scopegate.handlers.exchange.trading_restrictions import TradingRestrictionKinds
+from scopegate.runtime.clock import HandClock
 from scopegate.store.migrating import migrate
 from scopegate.store.postgresql_connection import PostgresqlConnection
 from scopegate.store.sqlite_connection import connect
@@ -112,8 +114,60 @@ def test_a_trade_elsewhere_is_the_trade_here(database: Path, request: QuoteReque
             there(Buying(guard, purchase, copies))
 
 
+def test_a_restricted_trade_takes_one_more_statement() -> None:
+    """One more to buy, and one when it ends; an unrestricted one takes no more."""
+
+    def statements(*, restricted: bool) -> tuple[int, int]:
+        seen: list[str] = []
+        with closing(connect(":memory:")) as connection:
+            migrate(connection)
+            transaction = Transaction(connection)
+            buying = restricted_trader(transaction, restricted=restricted)
+            connection.set_trace_callback(seen.append)
+            contract = buying(transaction).contract
+            bought = len(seen)
+            assert any("UPDATE caps" in each for each in seen) == restricted
+            tick = latest(FEED, contract.terms.symbol, NOON + 300)
+            Settling(contract, Outcome(Status.WON, tick, 7))(transaction)
+        return bought, len(seen) - bought
+
+    bought, settled = statements(restricted=False)
+    assert statements(restricted=True) == (bought + 1, settled + 1)
+
+
+def restricted_trader(transaction: Transaction, *, restricted: bool) -> Buying:
+    """A purchase by a user's token that has caps, or has none."""
+    kinds = TradingRestrictionKinds(HandClock(NOON))
+    user_id = users.create(transaction, "ada@example.com")
+    ledger.open_with_balance(transaction, user_id, virtual=[True], at=NOON)
+    [account] = ledger.accounts(transaction)
+    text = tokens.create_restricted(
+        transaction,
+        kinds,
+        tokens.NewToken(account.loginid, "Bot", ["trade"]),
+        kinds.checked({"max_stake": 10, "max_loss_per_day": 100} if restricted else {}),
+    )
+    found = tokens.find(transaction, token_form.digest(text))
+    assert found is not None
+    request = QuoteRequest(
+        contract_type="CALL",
+        symbol="R_100",
+        currency="USD",
+        amount=Decimal(10),
+        basis="stake",
+        duration=5,
+        duration_unit="m",
+    )
+    quote = quoting.make_quote(request, FEED, NOON, Margins())
+    purchase = Purchase(quote=quote, loginid=account.loginid, app_id=None, at=NOON)
+    return Buying(TokenCheck(found.id), purchase, Copies(tokens.find_valid))
+
+
+@pytest.mark.parametrize(("restricted", "waits"), [(False, (6, 4)), (True, (7, 4))])
 @pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.missing())
-def test_a_trade_waits_for_few_answers_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trade_waits_for_few_answers_of_a_server(
+    monkeypatch: pytest.MonkeyPatch, restricted: bool, waits: tuple[int, int]
+) -> None:
     """Meanwhile no other gateway writes, so each one counts."""
     answers: list[object] = []
     wait = PostgresqlConnection._round_trip
@@ -125,31 +179,14 @@ def test_a_trade_waits_for_few_answers_of_a_server(monkeypatch: pytest.MonkeyPat
             yield
 
     monkeypatch.setattr(PostgresqlConnection, "_round_trip", counted)
-    request = QuoteRequest(
-        contract_type="CALL",
-        symbol="R_100",
-        currency="USD",
-        amount=Decimal(10),
-        basis="stake",
-        duration=5,
-        duration_unit="m",
-    )
-    quote = quoting.make_quote(request, FEED, NOON, Margins())
     server = postgresql.new_database()
     with closing(PostgresqlConnection(server.url, allow_unsafe=True)) as connection:
         transaction = Transaction(connection)
-        user_id = users.create(transaction, "ada@example.com")
-        ledger.open_with_balance(transaction, user_id, virtual=[True], at=NOON)
-        [account] = ledger.accounts(transaction)
-        token = tokens.create(transaction, tokens.NewToken(account.loginid, "Bot", ["trade"]))
-        found = tokens.find(transaction, token_form.digest(token))
-        assert found is not None
-        purchase = Purchase(quote=quote, loginid=account.loginid, app_id=None, at=NOON)
+        buying = restricted_trader(transaction, restricted=restricted)
         counts = []
         for _ in range(2):  # first of all, statements are prepared
             with connection.writing():
                 answers.clear()
-                buying = Buying(TokenCheck(found.id), purchase, Copies(tokens.find_valid))
                 contract = buying(transaction).contract
                 connection.flush()
                 bought = len(answers)
@@ -157,7 +194,7 @@ def test_a_trade_waits_for_few_answers_of_a_server(monkeypatch: pytest.MonkeyPat
                 Settling(contract, Outcome(Status.WON, tick, 7))(transaction)
                 connection.flush()
                 counts.append((bought, len(answers) - bought))
-        assert counts[1] == (6, 4)
+        assert counts[1] == waits
 
 
 def test_what_trades_raise_keeps_its_fields_on_the_way() -> None:

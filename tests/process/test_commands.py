@@ -29,6 +29,14 @@ from tests import stores
 from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
 from tests.stores import run_once
 
+BUY = {
+    "basis": "stake",
+    "contract_type": "CALL",
+    "currency": "USD",
+    "symbol": "1HZ100V",
+    "duration": 1,
+    "duration_unit": "h",
+}
 SOON = 2.0
 """Real seconds within which a live connection must feel what a command has done."""
 
@@ -142,6 +150,56 @@ async def test_a_token_is_printed_alone_and_works_at_once(gateway: Served, ada: 
         assert signed_in["loginid"] == ada.real
         assert signed_in["email"] == ada.email
         assert signed_in["scopes"] == ["read", "trade"]
+
+
+async def test_a_token_is_restricted_and_rotated(gateway: Served, ada: Person) -> None:
+    create = ("token", "create", "--loginid", ada.demo, "--scopes", "read,trade", "--name", "Bot")
+    caps = ("--max-stake", "5", "--max-loss-day", "50", "--symbol", "1HZ100V", "--expires", "30d")
+    text = await command(gateway, *create, *caps)
+    buy = {"buy": "1", "price": 10, "parameters": {**BUY, "amount": 5}}
+    async with watching(gateway, text) as bot:
+        assert "error" not in await bot.ask(buy)
+        assert (await soon(bot))["msg_type"] == "balance"
+        bot_shown = (await bot.ask({"token_restrictions": 1}))["token_restrictions"]
+        assert 29.9 < (bot_shown["expires_at"] - time.time()) / 86_400 <= 30
+        assert bot_shown["in_force"][0]["restrictions"] == {
+            "symbols": ["1HZ100V"],
+            "max_stake": 5.0,
+            "max_loss_per_day": 50.0,
+        }
+        listed = await command(gateway, "token", "list", "--loginid", ada.demo)
+        assert "symbols 1HZ100V; max_stake 5.0; max_loss_per_day 50.0" in listed
+        masked = token_form.masked(text)
+        await command(gateway, "token", "restrict", masked, "--max-stake", "4.5")
+        assert await bot.refused(buy) == "TokenCapReached"
+        rotated = await command(gateway, "token", "rotate", masked)
+        await is_signed_out(bot)
+        assert await bot.refused({"authorize": text}) == "InvalidToken"
+        await bot.authorize(rotated)
+        assert await bot.refused(buy) == "TokenCapReached"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--max-stake", "five", "--max-stake: Must be a number."),
+        ("--network", "300.1.1.1", "--network: Must be an IP address, or a network"),
+        ("--symbol", "R_99", "--symbol: There is no R_99"),
+    ],
+)
+async def test_an_invalid_restriction_names_its_option(
+    gateway: Served, option: str, value: str, problem: str
+) -> None:
+    loginid = gateway.loginids[0]
+    done = await asyncio.to_thread(
+        lambda: scopegate(
+            *("token", "create", *stores.option(gateway.db), "--loginid", loginid),
+            *("--scopes", "read", "--name", "Invalid", option, value),
+            folder=gateway.folder,
+        )
+    )
+    assert done.returncode == 1
+    assert problem in done.stderr
 
 
 async def test_a_revoked_token_ends_on_live_connections(gateway: Served, ada: Person) -> None:
