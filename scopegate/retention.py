@@ -217,6 +217,29 @@ def _delete_token(transaction: Transaction, key: Key) -> None:
     _TOKENS.delete(transaction, key)
 
 
+_UNUSED_RESTRICTIONS = (
+    "token_id IS NULL AND link_id IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM tokens WHERE restrictions_id = restrictions.id)"
+    " AND NOT EXISTS (SELECT 1 FROM links WHERE restrictions_id = restrictions.id)"
+    " AND NOT EXISTS (SELECT 1 FROM restrictions AS below WHERE below.parent_id = restrictions.id)"
+    " AND NOT EXISTS (SELECT 1 FROM contracts WHERE caps_id = restrictions.id AND status = 'open')"
+)
+
+
+def _unused_restrictions(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        f"SELECT id FROM restrictions WHERE {_UNUSED_RESTRICTIONS} LIMIT ?",  # noqa: S608
+        BATCH,
+    )
+
+
+def _delete_restrictions(transaction: Transaction, key: Key) -> None:
+    transaction.execute(
+        f"DELETE FROM restrictions WHERE id = ? AND {_UNUSED_RESTRICTIONS}",  # noqa: S608
+        *key,
+    )
+
+
 _UNUSED_SIGN_IN = "NOT EXISTS (SELECT 1 FROM tokens WHERE sign_in_id = sign_ins.id)"
 
 
@@ -323,6 +346,13 @@ RULES: Final = (
         f"{ENDED_DAYS} days; the latest {ENDED_LINKS:,} of a user; while a token of theirs is kept",
         _LINKS.find,
         _LINKS.delete,
+    ),
+    Rule(
+        "Restrictions of tokens and authorizations, with the caps of the exchange",
+        "while their token or authorization is kept, or a contract is open that was bought under"
+        " them",
+        _unused_restrictions,
+        _delete_restrictions,
     ),
     Rule(
         "Deleted apps",

@@ -24,6 +24,7 @@ BOUNDED = {
     "copyings": "Ended copying relations",
     "email_codes": "Codes by e-mail",
     "links": "Ended authorizations of apps",
+    "restrictions": "Restrictions of tokens",
     "apps": "Deleted apps",
     "sign_ins": "Sign-ins and sign-outs",
     "token_uses": "Uses of a token",
@@ -40,6 +41,7 @@ OLD = {
     "copyings": "1 = 1",
     "email_codes": "1 = 1",
     "links": "ended_at IS NOT NULL",
+    "restrictions": "networks = 'old'",
     "sign_ins": "address = 'old'",
     "token_uses": "address = 'old'",
     "tokens": "name = 'Old'",
@@ -47,7 +49,8 @@ OLD = {
 """What each purge deletes of `_old_rows`; reports of copies are deleted as others are added."""
 KEPT = {
     *("users", "accounts", "ledger", "contracts", "payments", "markups"),
-    # At most one row for each user or account.
+    # At most one row for each user, account or row of `restrictions`.
+    "caps",
     *("financial_assessments", "payment_agents", "self_exclusions", "withdrawal_reasons"),
     # At most one row for each name, currency, plugin or database.
     *("counter_accounts", "last_batch", "meta", "plugin_migrations"),
@@ -92,6 +95,12 @@ def _old_rows(transaction: Transaction, user_id: int, loginids: list[str], marke
         copier,
         LONG_AGO,
     )
+    # Below those of the token that are deleted with it.
+    execute("INSERT INTO restrictions (token_id, networks) SELECT max(id), 'old' FROM tokens")
+    execute(
+        "INSERT INTO restrictions (parent_id, networks) SELECT max(id), 'old' FROM restrictions"
+    )
+    execute("INSERT INTO caps (id, currency) SELECT id, 'USD' FROM restrictions")
     execute(
         "INSERT INTO token_uses (token_id, address, call, uses, last_at)"
         " SELECT max(id), 'old', 'ping', 1, ? FROM tokens",
