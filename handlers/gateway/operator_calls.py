@@ -280,8 +280,8 @@ class Operator:
         with suppress(StoreUnavailableError):  # it is the fault of a process then
             self._stored = await self._store.read(job)
 
-    def _name(self, app_id: int) -> str:
-        app = self._access.app(app_id)
+    def _name(self, app_id: int | None) -> str:
+        app = None if app_id is None else self._access.app(app_id)
         return "" if app is None else app.name
 
     def _email(self, user_id: int | None) -> str | None:

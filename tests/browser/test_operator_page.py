@@ -116,6 +116,21 @@ def test_an_app_is_disabled_and_enabled(page: Page, gateway: Served, app_id: int
     expect(page.locator("#said")).to_contain_text("There is no user with this e-mail address.")
 
 
+def test_a_connection_without_an_app_is_shown_and_ended(page: Page, gateway: Served) -> None:
+    page.goto("/operator")
+    sign_in_as_operator(page)
+    with connected(gateway, "none") as silent:
+        app = rows(page, "Apps by connections").filter(has_text="no valid app_id")
+        expect(app).to_have_count(1)
+        expect(app.get_by_role("button")).to_have_count(0)
+        page.get_by_label("Filter by app, user or address").fill("no valid")
+        seen = rows(page, "Connections").filter(has_text="no valid app_id")
+        expect(seen).to_have_count(1)
+        seen.get_by_role("button", name="End").click()
+        agree(page, "End connection")
+        assert end_of(silent) == (4403, "The operator has ended this connection.")
+
+
 def test_the_token_is_kept_nowhere(page: Page, gateway: Served) -> None:
     frames: list[str] = []
 

@@ -176,6 +176,20 @@ async def test_many_connections_are_counted_and_the_busiest_listed(world: World)
     assert max(one["messages"] for one in seen["connections"]) == 3
 
 
+@pytest.mark.parametrize("app_id", ["", "987654", "x"])
+async def test_a_connection_without_an_app_is_seen_and_ended(world: World, app_id: str) -> None:
+    operator = await operator_of(world)
+    silent = world.connect(app_id=app_id)
+    seen = await overview(operator)
+    assert seen["open_connections"] == 2
+    assert {"app_id": None, "connections": 1, "name": ""} in seen["apps"]
+    [its] = [one for one in seen["connections"] if one["app_id"] is None]
+    assert its["app_name"] == ""
+    await act(operator, operator_end_session=its["session"])
+    assert silent.closed == ENDED
+    assert (await overview(operator))["open_connections"] == 1
+
+
 async def test_the_overview_is_a_stream(world: World) -> None:
     operator = await operator_of(world)
     first = await operator.ask({"operator_overview": 1, "subscribe": 1})

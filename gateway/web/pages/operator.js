@@ -91,9 +91,12 @@ function action(label, of, { danger = true, onclick }) {
   return button;
 }
 
-const appOf = ({ app_id: id, app_name: name }) => [name, " ", hint(`app ${id}`)];
 const hint = (...text) => h("span", { class: "hint" }, ...text);
-const nobody = () => h("span", { class: "quiet-text" }, "not signed in");
+const quiet = (...text) => h("span", { class: "quiet-text" }, ...text);
+const NO_APP = "no valid app_id";
+const appOf = ({ app_id: id, app_name: name }) =>
+  id === null ? quiet(NO_APP) : [name, " ", hint(`app ${id}`)];
+const nobody = () => quiet("not signed in");
 
 const showConnections = list(
   "connections",
@@ -139,12 +142,16 @@ const showApps = list(
       appOf({ app_id: id, app_name: name }),
       connections.toLocaleString("en"),
     ],
-    ({ app_id: id, name }) =>
-      id === PAGES_APP
+    ({ app_id: id, name }) => {
+      if (id === null) {
+        return null;
+      }
+      return id === PAGES_APP
         ? hint("of these pages")
         : action("Disable", `app ${name}`, {
             onclick: (button) => disableApp(id, `${name} (app ${id})`, button),
-          }),
+          });
+    },
   ),
   "No app is connected.",
 );
@@ -217,7 +224,7 @@ const showRefusals = list(
     moment(one.at),
     h("code", {}, one.call),
     [h("code", {}, one.code), one.limit && h("p", { class: "hint" }, one.limit)],
-    one.app_id === null ? h("span", { class: "quiet-text" }, "none") : one.app_id,
+    one.app_id === null ? quiet("none") : one.app_id,
     one.email ?? nobody(),
     one.address,
   ]),
@@ -300,7 +307,7 @@ function showFiltered() {
   const { connections, open_connections: all } = latest;
   const wanted = byId("filter").elements.text.value.trim().toLowerCase();
   const textOf = (one) =>
-    [one.app_name, `app ${one.app_id}`, one.email, ...one.loginids, one.address, one.session]
+    [one.app_name, one.app_id === null ? NO_APP : `app ${one.app_id}`, one.email, ...one.loginids, one.address, one.session]
       .join(" ")
       .toLowerCase();
   showConnections(connections.filter((one) => textOf(one).includes(wanted)));
