@@ -72,6 +72,7 @@ class Event(StrEnum):
     CONNECTION_ENDED = "connection ended"
     """By the operator."""
     OPERATOR_SIGNED_IN = "operator signed in"
+    OPERATOR_SIGN_IN_FAILED = "operator sign-in failed"
     CALLED = "called"
     """A call that needs the scope admin, and has changed something else."""
 

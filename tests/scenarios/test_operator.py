@@ -11,6 +11,7 @@ import pytest
 from scopegate import testing
 from scopegate.gateway.access import apps, audit, codes
 from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR, ApiError
+from scopegate.handlers.gateway import operator_calls
 from scopegate.handlers.gateway.operator_calls import Operator
 from scopegate.settings import SettingsError, load
 from scopegate.store.transactions import Transaction
@@ -71,6 +72,22 @@ async def test_a_wrong_token_is_refused_and_so_are_many_attempts(world: World) -
     assert await page.refused({"operator_overview": 1}) == "PermissionDenied"
     other = world.connect(at_pages=True, address="198.51.100.2")
     assert "error" not in await other.ask(RIGHT)
+
+
+async def test_wrong_tokens_are_recorded_up_to_a_number(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator_calls, "RECORDED_A_MINUTE", 2)
+    for address in ("198.51.100.1", "198.51.100.2", "198.51.100.3"):
+        page = world.connect(at_pages=True, address=address)
+        assert await page.refused(WRONG) == "InvalidCredentials"
+    records = await world.gateway.store.read(lambda reader: audit.records(reader, limit=3))
+    found = [each for each in records if each.event == "operator sign-in failed"]
+    assert [each.about for each in found] == [
+        {"address": "198.51.100.2"},
+        {"address": "198.51.100.1"},
+    ]
+    assert {each.actor for each in found} == {audit.GATEWAY}
 
 
 async def test_a_sign_in_is_of_one_connection_and_gives_no_scope(world: World) -> None:
