@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.browser.conftest import Browse
 from tests.browser.programs import Program, connected, program, refusal_of, registered
-from tests.browser.steps import OPERATOR_TOKEN, sign_in_as_operator
+from tests.browser.steps import OPERATOR_TOKEN, sign_in_as_demo, sign_in_as_operator
 from tests.browser.test_signing_in import EMAIL, PASSWORD, sign_in
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -94,7 +94,9 @@ def app_id(gateway: Served) -> Iterator[int]:
         yield registered_app
 
 
-def test_an_app_is_disabled_and_enabled(page: Page, gateway: Served, app_id: int) -> None:
+def test_an_app_is_disabled_and_enabled(
+    page: Page, browse: Browse, gateway: Served, app_id: int
+) -> None:
     page.goto("/operator")
     sign_in_as_operator(page)
     app = rows(page, "Apps by connections").filter(has_text="Helper")
@@ -106,6 +108,10 @@ def test_an_app_is_disabled_and_enabled(page: Page, gateway: Served, app_id: int
     with connected(gateway, app_id) as bot:
         assert bot.ask(ping=1)["error"]["code"] == "InvalidAppID"
     expect(app).to_have_count(0)
+    owner = browse()
+    owner.goto("/apps")
+    sign_in_as_demo(owner)
+    expect(owner.get_by_role("heading", name="Helper")).to_contain_text("disabled by the operator")
     page.get_by_role("button", name="Enable").click()
     expect(page.get_by_text("Nobody is disabled.")).to_be_visible()
     with connected(gateway, app_id) as bot:

@@ -408,6 +408,16 @@ async def test_a_disabled_app_stays_disabled_after_a_change_and_a_restart(world:
     assert stored.name == "Chart bot 2"
 
 
+async def test_an_owner_sees_that_an_app_is_disabled(world: World) -> None:
+    operator, owner = await operator_of(world), await world.owner()
+    app = await world.app("read")
+    for disabled in (1, 0):
+        await act(operator, operator_app_update=app.id, disabled=disabled)
+        assert (await owner.ask({"app_get": app.id}))["app_get"]["active"] == 1 - disabled
+        [listed] = (await owner.ask({"app_list": 1}))["app_list"]
+        assert listed["active"] == 1 - disabled
+
+
 async def test_what_the_operator_does_is_in_the_audit_trail(world: World) -> None:
     operator = await operator_of(world)
     bot, _ = await bot_of(world)
