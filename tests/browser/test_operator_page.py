@@ -174,3 +174,23 @@ def test_a_lost_connection_signs_in_again(page: Page, gateway: Served, watch: Wa
     expect(page.get_by_text("what is shown is no longer current")).to_have_count(0)
     expect(own).to_have_count(1)
     watch.take("WebSocket connection to")
+
+
+def test_after_a_start_with_another_token_the_page_asks_for_it(
+    page: Page, gateway: Served, watch: Watch
+) -> None:
+    page.goto("/operator")
+    sign_in_as_operator(page)
+    expect(rows(page, "Connections").filter(has_text="this page")).to_have_count(1)
+    port = page.evaluate("location.port")
+    assert gateway.stop() == 0
+    other = OPERATOR_TOKEN[::-1]
+    gateway.options = (*gateway.options, "--port", port, "--operator-token", other)
+    gateway.start()
+    expect(page.get_by_text("The operator token is wrong. Sign in again.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Connections")).to_be_hidden()
+    sign_in_as_operator(page, other)
+    expect(rows(page, "Connections").filter(has_text="this page")).to_have_count(1)
+    # It was sent once: five wrong ones would have kept the operator out.
+    assert gateway.command("audit").count("operator sign-in failed") == 1
+    watch.take("WebSocket connection to")

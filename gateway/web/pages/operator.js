@@ -25,11 +25,21 @@ import { Api } from "/assets/socket.js";
 
 let token = null;
 let own = null; // the id of this page's own connection
+let refusal = null; // the sentence with which the token was refused on a new connection
 
 const api = new Api({
   onOpen: async (ask) => {
-    if (token !== null) {
+    if (token === null) {
+      return;
+    }
+    try {
       await signIn(ask);
+    } catch (error) {
+      if (error.code !== "InvalidCredentials" && error.code !== "PermissionDenied") {
+        throw error; // it is tried again
+      }
+      token = null; // the gateway was started with another one: the stream ends, and asks for it
+      refusal = error.message;
     }
   },
 });
@@ -444,10 +454,10 @@ function begin() {
   byId("leave").hidden = false;
   buildForms();
   api.stream({ operator_overview: 1 }, ({ operator_overview: overview }) => show(overview), (error) => {
-    token = null; // another start of the gateway may have another one
     byId("operator").hidden = true;
     byId("leave").hidden = true;
-    fill(byId("sign-in"), signInForm(`${error.message} Sign in again.`));
+    fill(byId("sign-in"), signInForm(`${refusal ?? error.message} Sign in again.`));
+    token = refusal = null;
   });
   byId("main").focus();
 }
