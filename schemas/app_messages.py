@@ -229,7 +229,7 @@ class AppDelete(AccountRequest):
 
 class AppBody(TypedDict):
     active: int
-    """1 if the app is active, else 0; always 1 here."""
+    """1 if the app is active, 0 while the operator of the gateway has disabled it."""
     app_id: int
     """The id of the app."""
     app_markup_percentage: float

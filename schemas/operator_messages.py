@@ -47,10 +47,10 @@ class ProcessDetails(TypedDict):
 class LiveConnection(TypedDict):
     address: str
     """The IP address that it comes from."""
-    app_id: int
-    """The app that it names."""
+    app_id: int | None
+    """The app that it names; null if there is no such app. Its first message is then refused."""
     app_name: str
-    """The name of that app."""
+    """The name of that app; empty if there is none."""
     at_pages: int
     """1 if it is a page of the gateway, else 0."""
     connected_at: int
@@ -68,8 +68,8 @@ class LiveConnection(TypedDict):
 
 
 class AppConnections(TypedDict):
-    app_id: int
-    """The id of the app."""
+    app_id: int | None
+    """The id of the app; null for connections that name no valid one."""
     connections: int
     """The number of its open connections."""
     name: str

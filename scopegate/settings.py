@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -44,6 +45,7 @@ from scopegate.store.location import Location, parsed
 PREFIX = "SCOPEGATE_"
 _MARGIN = "margin_"
 DEFAULT_FILE = "scopegate.toml"
+_TOKEN = re.compile(r"[!-~]{16,1000}")
 
 log = structlog.get_logger("scopegate.settings")
 
@@ -248,13 +250,11 @@ class Settings(BaseSettings):
     )
     metrics_token: SecretStr | None = Field(
         None,
-        min_length=16,
         description="Token with which /metrics can be read: Authorization: Bearer TOKEN. Without"
         " one, only this machine can read it, and only if nobody else can connect.",
     )
     operator_token: SecretStr | None = Field(
         None,
-        min_length=16,
         description="Token with which the operator signs in at the page /operator, which shows"
         " connections, calls and refusals, and disables users and apps. Without one there is no"
         " such page.",
@@ -329,6 +329,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is not a host name")
         return tuple(map(name_of, value))
 
+    @field_validator("metrics_token", "operator_token")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse a token that no client could send: in a header, or typed at the page."""
+        if value is not None and _TOKEN.fullmatch(value.get_secret_value()) is None:
+            raise ValueError("must have 16 to 1000 ASCII letters, digits or signs, and no space")
+        return value
+
     @field_validator("store")
     @classmethod
     def _is_location(cls, value: str | None) -> str | None:
@@ -349,6 +357,14 @@ class Settings(BaseSettings):
             raise ValueError("set both tls_cert and tls_key, or neither")
         if self.tls_cert is not None and self.tls_self_signed:
             raise ValueError("give a certificate or tls_self_signed, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> "Settings":
+        if self.operator_token is not None and self.operator_token == self.metrics_token:
+            raise ValueError(
+                "operator_token: must not be the metrics_token, or the monitor could disable users"
+            )
         return self
 
     @model_validator(mode="after")

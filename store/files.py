@@ -213,11 +213,12 @@ def backup(path: Path, target: Path) -> None:
 def _copy(source: sqlite3.Connection, target: Path) -> str:
     """Copy a database to a new file; return what is wrong with the copy, or an empty text.
 
-    If something is, or it raises `sqlite3.Error` or `OSError`, there is no new file.
+    If something is, or it raises `sqlite3.Error` or `OSError`, there is no new file. One that was
+    there already is left as it is.
     """
     found = ""
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with contextlib.closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
             [found] = copy.execute("PRAGMA integrity_check(1)").fetchone()
@@ -239,15 +240,19 @@ def restore(path: Path, source: Path) -> Path | None:
     try:
         if not source.is_file():
             raise StoreError(f"there is no backup {source}")
+        if source.resolve() == copy:
+            raise StoreError(f"{source} was left by a restore that did not end: name the backup")
         descriptor = lock(path)
-        copy.unlink(missing_ok=True)  # of an attempt that did not end
-        _copy_of_backup(source, copy)
-        return _exchange(path, copy)
+        try:
+            copy.unlink(missing_ok=True)  # of an attempt that did not end
+            _copy_of_backup(source, copy)
+            return _exchange(path, copy)
+        finally:  # not without the lock: it would be the copy of another restore
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
     except (sqlite3.Error, OSError) as problem:
         raise StoreError(f"cannot restore {path}: {problem}") from problem
     finally:
-        with contextlib.suppress(OSError):
-            copy.unlink(missing_ok=True)
         if descriptor is not None:
             os.close(descriptor)
 

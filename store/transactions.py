@@ -393,13 +393,15 @@ def read(job: Reading[T], connection: Connection) -> T:
 def commit_once(connection: Connection, job: Job[T]) -> T:
     """Run one job in a process that is not the gateway, and return its result after COMMIT.
 
-    A running gateway reads its announcements from the table `changes`.
+    A running gateway reads its announcements from the table `changes`: one row, as only so many
+    are stored.
     """
     with connection.writing():
         transaction = Transaction(connection)
         result = job(transaction)
-        for change in transaction.changes:
-            record(connection, change.kind, change.to_json())
+        if transaction.changes:
+            several = [(change.kind, change.to_json()) for change in transaction.changes]
+            record(connection, SEVERAL, several)
         connection.count_commit()
     return result
 

@@ -74,6 +74,7 @@ class Event(StrEnum):
     CONNECTION_ENDED = "connection ended"
     """By the operator."""
     OPERATOR_SIGNED_IN = "operator signed in"
+    OPERATOR_SIGN_IN_FAILED = "operator sign-in failed"
     CALLED = "called"
     """A call that needs the scope admin, and has changed something else."""
 
@@ -179,6 +180,8 @@ def described(record: Record) -> str:
 def faults(reader: Snapshot) -> Iterator[str]:
     """Check the chain from the anchor to the head; return a sentence about each fault."""
     expected = _link(reader, _ANCHOR)
+    for row in reader.all("SELECT id FROM audit WHERE id <= ? ORDER BY id", expected.number):
+        yield f"record {row['id']} of the audit trail was inserted before its first record"
     while True:
         rows = reader.all(
             f"SELECT {_COLUMNS} FROM audit WHERE id > ? ORDER BY id LIMIT 1000",  # noqa: S608

@@ -117,7 +117,8 @@ class Access:
         self._tokens: dict[bytes, Token] = {}
         # Dicts as ordered sets: sessions lose their access in the order in which they got it.
         self._live: dict[int, dict[Session, None]] = {}
-        self._of_app: dict[int, dict[Session, None]] = {}
+        self._of_app: dict[int | None, dict[Session, None]] = {}
+        """The connections of each app; under `None`, those that name none."""
         self._expiring: dict[int, float] = {}
         """Epoch seconds at which tokens of live connections expire, by the id of the token."""
         self._restricted: dict[int, tuple[int, ...]] = {}
@@ -186,7 +187,7 @@ class Access:
 
     @property
     def sessions(self) -> Iterator[Session]:
-        """Every connection that names an app, the oldest of each app first."""
+        """Every connection, the oldest of each app first."""
         return (session for sessions in self._of_app.values() for session in sessions)
 
     def metrics(self) -> Iterator[Metric]:
@@ -286,8 +287,7 @@ class Access:
 
     def join(self, session: Session) -> None:
         """Add a session to the live sessions of its app."""
-        if session.app_id is not None:
-            self._of_app.setdefault(session.app_id, {})[session] = None
+        self._of_app.setdefault(session.app_id, {})[session] = None
 
     def sign_in(self, session: Session, grants: list[Grant]) -> None:
         """Let the session act under these grants. Call it without an `await` after `grants`.
@@ -320,7 +320,7 @@ class Access:
         """Remove a session whose connection has ended."""
         self._release(session)
         self._connections.give_back(self._holders.pop(session, ()), self._connection)
-        if session.app_id is not None and (others := self._of_app.get(session.app_id)):
+        if others := self._of_app.get(session.app_id):
             others.pop(session, None)
             if not others:
                 del self._of_app[session.app_id]

@@ -38,7 +38,8 @@ class OpenConnection(NamedTuple):
     """One open connection."""
 
     session_id: str
-    app_id: int
+    app_id: int | None
+    """The app that it names; `None` if there is no such app."""
     user_id: int | None
     """The user who is signed in there; `None` if nobody is."""
     loginids: tuple[str, ...]
@@ -59,8 +60,8 @@ class ProcessReport(NamedTuple):
     connections: int
     busiest: Sequence[OpenConnection]
     """The connections with the most messages."""
-    of_apps: Mapping[int, int]
-    """The number of connections of each app."""
+    of_apps: Mapping[int | None, int]
+    """The number of connections of each app; under `None`, of those that name none."""
     of_users: Mapping[int, int]
     seconds: float
     """The length of the time for which `calls` are counted, a minute once it has run so long."""
@@ -100,10 +101,10 @@ class Overview:
         return sorted([self._here(), *elsewhere], key=lambda report: report.process)
 
     def _here(self) -> ProcessReport:
-        of_apps, of_users = Counter[int](), Counter[int]()
+        of_apps, of_users = Counter[int | None](), Counter[int]()
         sessions = list(self._access.sessions)
         for session in sessions:
-            of_apps[session.app_id or 0] += 1
+            of_apps[session.app_id] += 1
             if session.first_grant is not None:
                 of_users[session.first_grant.user_id] += 1
         busiest = heapq.nlargest(MAX_CONNECTIONS, sessions, key=lambda session: session.messages)
@@ -134,7 +135,7 @@ def _open_connection(session: Session) -> OpenConnection:
     grant = session.first_grant
     return OpenConnection(
         session.id,
-        session.app_id or 0,
+        session.app_id,
         None if grant is None else grant.user_id,
         tuple(session.grants),
         session.address,

@@ -17,6 +17,7 @@ from scopegate.gateway.transport.http import SECURITY, HttpRequest, HttpResponse
 from scopegate.runtime.metrics import Distribution, Kind, Metric
 
 PATH: Final = "/metrics"
+_OPEN_METRICS: Final = "application/openmetrics-text; version=1.0.0"
 WORKER: Final = "worker"
 """The label that tells the worker processes of one gateway apart."""
 
@@ -50,7 +51,9 @@ class MetricsPage:
         if refusal is not None:
             return refusal
         collected = await self._collect()
-        body, kind = await asyncio.to_thread(_rendered, collected, request.headers.get("accept"))
+        body, kind = await asyncio.to_thread(
+            _rendered, collected, request.headers.get("accept", "")
+        )
         return HttpResponse(200, body, kind, {**SECURITY, "cache-control": "no-store"})
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
@@ -68,15 +71,25 @@ class MetricsPage:
         return HttpResponse(403, text, headers=SECURITY)
 
 
-def _rendered(collected: Iterable[OfProcess], accept: str | None) -> tuple[bytes, str]:
+def _rendered(collected: Iterable[OfProcess], accept: str) -> tuple[bytes, str]:
     """Return the metrics in the format that the client accepts, and its content type."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.exposition import choose_encoder
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(_families(collected)))
-    encode, kind = choose_encoder(accept or "")
+    # The library fails on some headers, and repeats their text in the content type.
+    encode, kind = choose_encoder(_OPEN_METRICS if _accepts_open_metrics(accept) else "")
     return encode(registry), kind
+
+
+def _accepts_open_metrics(accept: str) -> bool:
+    for media_range in accept.split(","):
+        kind, *parameters = (part.strip() for part in media_range.split(";"))
+        versions = [each for each in parameters if each.startswith("version=")]
+        if kind == "application/openmetrics-text" and versions in ([], ["version=1.0.0"]):
+            return True
+    return False
 
 
 class _Collected:

@@ -217,7 +217,7 @@ def _values(request: AppFields) -> dict[str, Any]:
 
 def _body(app: App, scopes: Scopes) -> AppBody:
     return {
-        "active": 1,
+        "active": int(app.disabled_at is None),
         "app_id": app.id,
         "app_markup_percentage": float(app.markup),
         "appstore": app.appstore,

@@ -51,6 +51,10 @@ from scopegate.store.transactions import Job, Snapshot, Transaction
 
 WRONG_TOKENS_A_MINUTE = 5
 """Wrong tokens of the operator that an address may send."""
+RECORDED_A_MINUTE = 20
+"""Those of all addresses together that the audit trail records: many addresses that guess must not
+push other records out of it."""
+_EVERYONE = "all addresses"
 _KIND = "operator_overview"
 
 T = TypeVar("T")
@@ -78,6 +82,7 @@ class Operator:
         self._digest: bytes | None = None
         """The digest of the operator's token; `None` if there is none."""
         self._wrong = FailureCounter().share(siblings, "operator tokens")
+        self._recorded = FailureCounter().share(siblings, "recorded operator tokens")
         self._acted = asyncio.Event()
         self._position = 0
         self._stored = _Stored({}, [])
@@ -115,6 +120,7 @@ class Operator:
         if not hmac.compare_digest(given, self._digest):
             self._wrong.add(session.address)
             log.info("a wrong operator token", address=session.address, session=session.id)
+            await self._record_failure(session)
             raise ApiError("InvalidCredentials", "The operator token is wrong.")
         with suppress(StoreUnavailableError):  # the page is needed most while something fails
             await self._access.write_for_operator(
@@ -125,6 +131,17 @@ class Operator:
         log.info("the operator signed in", address=session.address, session=session.id)
         session.is_operator = True
         return {"operator_sign_in": {"session": session.id}}
+
+    async def _record_failure(self, session: Session) -> None:
+        if self._recorded.count(_EVERYONE) >= RECORDED_A_MINUTE:
+            return
+        self._recorded.add(_EVERYONE)
+        with suppress(StoreUnavailableError):
+            await self._store.write(
+                lambda transaction: audit.record(
+                    transaction, Event.OPERATOR_SIGN_IN_FAILED, None, address=session.address
+                )
+            )
 
     @call(_KIND, needs=OPERATOR, error_codes=())
     async def operator_overview(
@@ -280,8 +297,8 @@ class Operator:
         with suppress(StoreUnavailableError):  # it is the fault of a process then
             self._stored = await self._store.read(job)
 
-    def _name(self, app_id: int) -> str:
-        app = self._access.app(app_id)
+    def _name(self, app_id: int | None) -> str:
+        app = None if app_id is None else self._access.app(app_id)
         return "" if app is None else app.name
 
     def _email(self, user_id: int | None) -> str | None:

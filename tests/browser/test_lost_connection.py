@@ -30,6 +30,40 @@ def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
     watch.take("WebSocket connection to")
 
 
+def test_a_sign_in_that_fails_is_tried_less_and_less_often(page: Page) -> None:
+    page.goto("/explorer")
+    waits = page.evaluate(
+        """async () => {
+          const { Api } = await import("/assets/socket.js");
+          const later = window.setTimeout;
+          const waits = [];
+          window.setTimeout = (action, wait) => {
+            if (![500, 1000, 2000].includes(wait)) {
+              return later(action, wait);
+            }
+            waits.push(wait);
+            return later(action, 0);
+          };
+          await new Promise((resolve) => {
+            const api = new Api({
+              appId: 1089,
+              onOpen: async (ask) => {
+                await ask({ ping: 1 });
+                if (waits.length < 3) {
+                  throw new Error("refused");
+                }
+                api.close();
+                resolve();
+              },
+            });
+          });
+          window.setTimeout = later;
+          return waits;
+        }"""
+    )
+    assert waits == [500, 1000, 2000]
+
+
 def test_a_stream_that_was_stopped_at_once_is_in_nobodys_way(page: Page) -> None:
     """As somebody does who picks a symbol, another, and the first again."""
     page.goto("/")

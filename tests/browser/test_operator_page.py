@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.browser.conftest import Browse
 from tests.browser.programs import Program, connected, program, refusal_of, registered
-from tests.browser.steps import OPERATOR_TOKEN, sign_in_as_operator
+from tests.browser.steps import OPERATOR_TOKEN, sign_in_as_demo, sign_in_as_operator
 from tests.browser.test_signing_in import EMAIL, PASSWORD, sign_in
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -94,7 +94,9 @@ def app_id(gateway: Served) -> Iterator[int]:
         yield registered_app
 
 
-def test_an_app_is_disabled_and_enabled(page: Page, gateway: Served, app_id: int) -> None:
+def test_an_app_is_disabled_and_enabled(
+    page: Page, browse: Browse, gateway: Served, app_id: int
+) -> None:
     page.goto("/operator")
     sign_in_as_operator(page)
     app = rows(page, "Apps by connections").filter(has_text="Helper")
@@ -106,6 +108,10 @@ def test_an_app_is_disabled_and_enabled(page: Page, gateway: Served, app_id: int
     with connected(gateway, app_id) as bot:
         assert bot.ask(ping=1)["error"]["code"] == "InvalidAppID"
     expect(app).to_have_count(0)
+    owner = browse()
+    owner.goto("/apps")
+    sign_in_as_demo(owner)
+    expect(owner.get_by_role("heading", name="Helper")).to_contain_text("disabled by the operator")
     page.get_by_role("button", name="Enable").click()
     expect(page.get_by_text("Nobody is disabled.")).to_be_visible()
     with connected(gateway, app_id) as bot:
@@ -114,6 +120,21 @@ def test_an_app_is_disabled_and_enabled(page: Page, gateway: Served, app_id: int
     page.get_by_role("button", name="Disable", exact=True).click()
     agree(page, "Disable user")
     expect(page.locator("#said")).to_contain_text("There is no user with this e-mail address.")
+
+
+def test_a_connection_without_an_app_is_shown_and_ended(page: Page, gateway: Served) -> None:
+    page.goto("/operator")
+    sign_in_as_operator(page)
+    with connected(gateway, "none") as silent:
+        app = rows(page, "Apps by connections").filter(has_text="no valid app_id")
+        expect(app).to_have_count(1)
+        expect(app.get_by_role("button")).to_have_count(0)
+        page.get_by_label("Filter by app, user or address").fill("no valid")
+        seen = rows(page, "Connections").filter(has_text="no valid app_id")
+        expect(seen).to_have_count(1)
+        seen.get_by_role("button", name="End").click()
+        agree(page, "End connection")
+        assert end_of(silent) == (4403, "The operator has ended this connection.")
 
 
 def test_the_token_is_kept_nowhere(page: Page, gateway: Served) -> None:
@@ -152,4 +173,24 @@ def test_a_lost_connection_signs_in_again(page: Page, gateway: Served, watch: Wa
     gateway.start()
     expect(page.get_by_text("what is shown is no longer current")).to_have_count(0)
     expect(own).to_have_count(1)
+    watch.take("WebSocket connection to")
+
+
+def test_after_a_start_with_another_token_the_page_asks_for_it(
+    page: Page, gateway: Served, watch: Watch
+) -> None:
+    page.goto("/operator")
+    sign_in_as_operator(page)
+    expect(rows(page, "Connections").filter(has_text="this page")).to_have_count(1)
+    port = page.evaluate("location.port")
+    assert gateway.stop() == 0
+    other = OPERATOR_TOKEN[::-1]
+    gateway.options = (*gateway.options, "--port", port, "--operator-token", other)
+    gateway.start()
+    expect(page.get_by_text("The operator token is wrong. Sign in again.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Connections")).to_be_hidden()
+    sign_in_as_operator(page, other)
+    expect(rows(page, "Connections").filter(has_text="this page")).to_have_count(1)
+    # It was sent once: five wrong ones would have kept the operator out.
+    assert gateway.command("audit").count("operator sign-in failed") == 1
     watch.take("WebSocket connection to")

@@ -209,6 +209,25 @@ def test_a_client_may_choose_open_metrics(served: Served) -> None:
     assert text.endswith("# EOF\n")
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_open"),
+    [
+        ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.2", True),
+        ("text/html, application/openmetrics-text", True),
+        ("application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4", False),
+        ("application/openmetrics-text; version=abc", False),
+        ("application/openmetrics-text; version=1.0.0\xe9", False),
+        ("text/plain; version=x", False),
+        (";;,=", False),
+    ],
+)
+def test_no_accept_makes_the_metrics_fail(served: Served, accept: str, is_open: bool) -> None:
+    status, text = get(served, "/metrics", Accept=accept)
+    assert status == 200
+    assert text.endswith("# EOF\n") == is_open
+    assert served.stderr == ""
+
+
 @pytest.mark.sqlite
 def test_it_is_alive_but_not_ready_while_nothing_can_be_written(tmp_path: Path) -> None:
     with Served(tmp_path) as served:

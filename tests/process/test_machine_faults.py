@@ -350,6 +350,41 @@ def test_a_restore_that_fails_changes_nothing(
     assert {path.name: path.read_bytes() for path in served.folder.glob("scopegate.db*")} == before
 
 
+def test_a_backup_deletes_nothing_that_another_program_has_put_in_its_place(
+    served: Served,
+) -> None:
+    assert served.stop() == 0
+    # It is not seen before the new file is created, like the file of a backup at the same moment.
+    target = served.folder / "backup.db"
+    target.symlink_to(served.folder / "elsewhere.db")
+    done = scopegate("backup", str(target), *stores.option(served.db), folder=served.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "File exists" in done.stderr
+    assert target.is_symlink()
+    assert not target.exists()
+
+
+def test_a_leftover_of_a_restore_is_not_restored_nor_deleted(served: Served) -> None:
+    assert served.stop() == 0
+    leftover = served.db.with_name(f"{served.db.name}-restoring")
+    shutil.copy(served.db, leftover)
+    done = scopegate("restore", leftover.name, *stores.option(served.db), folder=served.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "was left by a restore that did not end: name the backup" in done.stderr
+    assert leftover.read_bytes() == served.db.read_bytes()
+
+
+def test_a_restore_that_is_refused_deletes_nothing_of_one_in_progress(served: Served) -> None:
+    backup = served.folder / "backup.db"
+    served.command("backup", str(backup))
+    copy = served.db.with_name(f"{served.db.name}-restoring")  # of the process that has the lock
+    copy.write_text("being written")
+    done = scopegate("restore", str(backup), *stores.option(served.db), folder=served.folder)
+    assert done.returncode == 1
+    assert "another gateway is serving" in done.stderr
+    assert copy.read_text() == "being written"
+
+
 def test_what_is_no_backup_is_not_restored(served: Served) -> None:
     assert served.stop() == 0
     before = served.db.read_bytes()

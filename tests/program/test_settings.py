@@ -50,6 +50,26 @@ def test_what_is_wrong_is_named(options: dict, said: str) -> None:
         load(**options)
 
 
+@pytest.mark.parametrize("name", ["metrics_token", "operator_token"])
+@pytest.mark.parametrize(
+    "token",
+    ["x" * 15, "x" * 1001, "a token with spaces", "pässwörter-mit-16", "x" * 20 + "\n", ""],
+)
+def test_a_token_that_no_client_can_send_is_refused(name: str, token: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: must have 16 to 1000 ASCII") as refused:
+        load(**{name: token})
+    assert not token or token not in str(refused.value)
+    assert load(**{name: "x" * 1000})
+
+
+def test_a_monitor_is_no_operator() -> None:
+    token = "of-more-than-16-characters"
+    with pytest.raises(SettingsError, match="operator_token: must not be the metrics_token") as why:
+        load(metrics_token=token, operator_token=token)
+    assert token not in str(why.value)
+    assert load(metrics_token=token, operator_token=token.upper())
+
+
 def test_a_settings_file_that_is_wrong_is_named(tmp_path: Path) -> None:
     (tmp_path / "scopegate.toml").write_text("port = = 1\n")
     with pytest.raises(SettingsError, match="settings file"):

@@ -142,6 +142,11 @@ async def test_what_is_repeated_is_recorded_once(world: World) -> None:
             " WHERE id = (SELECT max(id) FROM audit)",
             "record {next} of the audit trail was changed",
         ),
+        (
+            "INSERT INTO audit SELECT -id, at, event, user_id, actor, about, digest FROM audit"
+            " WHERE id = 3",
+            "record -3 of the audit trail was inserted before its first record",
+        ),
     ],
 )
 async def test_a_change_breaks_the_chain(world: World, damage: str, fault: str) -> None:
@@ -166,7 +171,15 @@ async def test_the_oldest_are_deleted_and_leave_an_anchor(
     kept = await world.gateway.store.read(lambda reader: audit.records(reader, limit=100))
     assert [each.number for each in kept] == [last, last - 1, last - 2]
     assert await faults(world) == []
-    await run(world, "DELETE FROM audit WHERE id = ?", last - 2)
+    await run(
+        world,
+        "INSERT INTO audit SELECT id - 1, at, event, user_id, actor, about, digest FROM audit"
+        " WHERE id = ?",
+        last - 2,
+    )
+    inserted = f"record {last - 3} of the audit trail was inserted before its first record"
+    assert await faults(world) == [inserted]
+    await run(world, "DELETE FROM audit WHERE id <= ?", last - 2)
     assert await faults(world) == [f"record {last - 2} of the audit trail is missing"]
 
 

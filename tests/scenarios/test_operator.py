@@ -11,6 +11,7 @@ import pytest
 from scopegate import testing
 from scopegate.gateway.access import apps, audit, codes
 from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR, ApiError
+from scopegate.handlers.gateway import operator_calls
 from scopegate.handlers.gateway.operator_calls import Operator
 from scopegate.settings import SettingsError, load
 from scopegate.store.transactions import Transaction
@@ -71,6 +72,22 @@ async def test_a_wrong_token_is_refused_and_so_are_many_attempts(world: World) -
     assert await page.refused({"operator_overview": 1}) == "PermissionDenied"
     other = world.connect(at_pages=True, address="198.51.100.2")
     assert "error" not in await other.ask(RIGHT)
+
+
+async def test_wrong_tokens_are_recorded_up_to_a_number(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator_calls, "RECORDED_A_MINUTE", 2)
+    for address in ("198.51.100.1", "198.51.100.2", "198.51.100.3"):
+        page = world.connect(at_pages=True, address=address)
+        assert await page.refused(WRONG) == "InvalidCredentials"
+    records = await world.gateway.store.read(lambda reader: audit.records(reader, limit=3))
+    found = [each for each in records if each.event == "operator sign-in failed"]
+    assert [each.about for each in found] == [
+        {"address": "198.51.100.2"},
+        {"address": "198.51.100.1"},
+    ]
+    assert {each.actor for each in found} == {audit.GATEWAY}
 
 
 async def test_a_sign_in_is_of_one_connection_and_gives_no_scope(world: World) -> None:
@@ -174,6 +191,20 @@ async def test_many_connections_are_counted_and_the_busiest_listed(world: World)
     assert seen["open_connections"] == 151
     assert len(seen["connections"]) == 100
     assert max(one["messages"] for one in seen["connections"]) == 3
+
+
+@pytest.mark.parametrize("app_id", ["", "987654", "x"])
+async def test_a_connection_without_an_app_is_seen_and_ended(world: World, app_id: str) -> None:
+    operator = await operator_of(world)
+    silent = world.connect(app_id=app_id)
+    seen = await overview(operator)
+    assert seen["open_connections"] == 2
+    assert {"app_id": None, "connections": 1, "name": ""} in seen["apps"]
+    [its] = [one for one in seen["connections"] if one["app_id"] is None]
+    assert its["app_name"] == ""
+    await act(operator, operator_end_session=its["session"])
+    assert silent.closed == ENDED
+    assert (await overview(operator))["open_connections"] == 1
 
 
 async def test_the_overview_is_a_stream(world: World) -> None:
@@ -375,6 +406,16 @@ async def test_a_disabled_app_stays_disabled_after_a_change_and_a_restart(world:
         lambda reader: [one for one in apps.load_all(reader) if one.disabled_at is not None]
     )
     assert stored.name == "Chart bot 2"
+
+
+async def test_an_owner_sees_that_an_app_is_disabled(world: World) -> None:
+    operator, owner = await operator_of(world), await world.owner()
+    app = await world.app("read")
+    for disabled in (1, 0):
+        await act(operator, operator_app_update=app.id, disabled=disabled)
+        assert (await owner.ask({"app_get": app.id}))["app_get"]["active"] == 1 - disabled
+        [listed] = (await owner.ask({"app_list": 1}))["app_list"]
+        assert listed["active"] == 1 - disabled
 
 
 async def test_what_the_operator_does_is_in_the_audit_trail(world: World) -> None:

@@ -168,6 +168,23 @@ async def test_changes_are_forgotten_but_not_before_they_are_read(
         other._passed_on = 100
 
 
+async def test_a_command_with_many_changes_ends_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that disables an app of thousands of users."""
+    monkeypatch.setattr(shared, "MAX_STORED_CHANGES", 3)
+    monkeypatch.setattr(shared, "POLL", 3_600.0)
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    async with stores(tmp_path / "db") as (one, other):
+        heard = [heard_by(store) for store in (one, other)]
+        await asyncio.to_thread(run_once, tmp_path / "db", tell(*range(10)))
+        await one.write(tell(10))
+        assert other.catch_up() is None
+        assert heard == [[*range(11)]] * 2
+    assert ended == []
+
+
 async def test_a_file_that_cannot_be_read_is_a_fault_not_a_gap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,7 +95,11 @@ function card(app, info) {
   const update = (latest) => {
     current = latest;
     const appId = latest.app_id;
-    fill(title, latest.name);
+    fill(
+      title,
+      latest.name,
+      latest.active === 0 && [" ", h("span", { class: "badge warning" }, "disabled by the operator")],
+    );
     fill(edit, "Edit", named());
     fill(remove, "Delete", named());
     fill(

@@ -25,11 +25,21 @@ import { Api } from "/assets/socket.js";
 
 let token = null;
 let own = null; // the id of this page's own connection
+let refusal = null; // the sentence with which the token was refused on a new connection
 
 const api = new Api({
   onOpen: async (ask) => {
-    if (token !== null) {
+    if (token === null) {
+      return;
+    }
+    try {
       await signIn(ask);
+    } catch (error) {
+      if (error.code !== "InvalidCredentials" && error.code !== "PermissionDenied") {
+        throw error; // it is tried again
+      }
+      token = null; // the gateway was started with another one: the stream ends, and asks for it
+      refusal = error.message;
     }
   },
 });
@@ -91,9 +101,12 @@ function action(label, of, { danger = true, onclick }) {
   return button;
 }
 
-const appOf = ({ app_id: id, app_name: name }) => [name, " ", hint(`app ${id}`)];
 const hint = (...text) => h("span", { class: "hint" }, ...text);
-const nobody = () => h("span", { class: "quiet-text" }, "not signed in");
+const quiet = (...text) => h("span", { class: "quiet-text" }, ...text);
+const NO_APP = "no valid app_id";
+const appOf = ({ app_id: id, app_name: name }) =>
+  id === null ? quiet(NO_APP) : [name, " ", hint(`app ${id}`)];
+const nobody = () => quiet("not signed in");
 
 const showConnections = list(
   "connections",
@@ -139,12 +152,16 @@ const showApps = list(
       appOf({ app_id: id, app_name: name }),
       connections.toLocaleString("en"),
     ],
-    ({ app_id: id, name }) =>
-      id === PAGES_APP
+    ({ app_id: id, name }) => {
+      if (id === null) {
+        return null;
+      }
+      return id === PAGES_APP
         ? hint("of these pages")
         : action("Disable", `app ${name}`, {
             onclick: (button) => disableApp(id, `${name} (app ${id})`, button),
-          }),
+          });
+    },
   ),
   "No app is connected.",
 );
@@ -217,7 +234,7 @@ const showRefusals = list(
     moment(one.at),
     h("code", {}, one.call),
     [h("code", {}, one.code), one.limit && h("p", { class: "hint" }, one.limit)],
-    one.app_id === null ? h("span", { class: "quiet-text" }, "none") : one.app_id,
+    one.app_id === null ? quiet("none") : one.app_id,
     one.email ?? nobody(),
     one.address,
   ]),
@@ -300,7 +317,7 @@ function showFiltered() {
   const { connections, open_connections: all } = latest;
   const wanted = byId("filter").elements.text.value.trim().toLowerCase();
   const textOf = (one) =>
-    [one.app_name, `app ${one.app_id}`, one.email, ...one.loginids, one.address, one.session]
+    [one.app_name, one.app_id === null ? NO_APP : `app ${one.app_id}`, one.email, ...one.loginids, one.address, one.session]
       .join(" ")
       .toLowerCase();
   showConnections(connections.filter((one) => textOf(one).includes(wanted)));
@@ -437,10 +454,10 @@ function begin() {
   byId("leave").hidden = false;
   buildForms();
   api.stream({ operator_overview: 1 }, ({ operator_overview: overview }) => show(overview), (error) => {
-    token = null; // another start of the gateway may have another one
     byId("operator").hidden = true;
     byId("leave").hidden = true;
-    fill(byId("sign-in"), signInForm(`${error.message} Sign in again.`));
+    fill(byId("sign-in"), signInForm(`${refusal ?? error.message} Sign in again.`));
+    token = refusal = null;
   });
   byId("main").focus();
 }

@@ -200,7 +200,9 @@ export class Api {
   }
 
   #received(text) {
-    this.#attempts = 0;
+    if (this.#state === "open") {
+      this.#attempts = 0; // not before: a sign-in that fails is tried less and less often
+    }
     clearTimeout(this.#deadline);
     this.#tellFrame("in", text);
     const message = JSON.parse(text);
