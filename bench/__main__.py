@@ -17,6 +17,7 @@ PROGRAMS = (
     "workers",
     "connects",
     "buys",
+    "restricted",
     "streams",
     "reads",
     "callbacks",

@@ -36,6 +36,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
+from typing import Any
 
 import aiosqlite
 import uvloop
@@ -56,6 +57,8 @@ from scopegate.exchange.ledger import Account, Posting
 from scopegate.exchange.rules import MAX_OPEN_POSITIONS, Margins
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
+from scopegate.handlers.exchange.trading_restrictions import TradingRestrictionKinds
+from scopegate.runtime.clock import WallClock
 from scopegate.store.files import run_once
 from scopegate.store.migrating import migrate
 from scopegate.store.sqlite_connection import connect
@@ -264,12 +267,16 @@ def open_accounts(transaction: Transaction, count: int) -> list[Account]:
     return opened
 
 
-def traders_of(db: Path, count: int) -> list[str]:
+def traders_of(db: Path, count: int, restrictions: Mapping[str, Any] | None = None) -> list[str]:
     """Create accounts; return their tokens, which the running gateway accepts."""
+    kinds = TradingRestrictionKinds(WallClock())
+    values = kinds.checked(restrictions or {})
 
     def job(transaction: Transaction) -> list[str]:
         return [
-            tokens.create(transaction, tokens.NewToken(account.loginid, "Bench", SCOPES))
+            tokens.create_restricted(
+                transaction, kinds, tokens.NewToken(account.loginid, "Bench", SCOPES), values
+            )
             for account in open_accounts(transaction, count)
         ]
 

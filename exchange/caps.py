@@ -127,15 +127,6 @@ def put(transaction: Transaction, caps_id: int, parent_id: int | None, caps: Cap
     )
 
 
-def times_of_day(hours: str) -> tuple[int, int]:
-    """Return the seconds of the day at which hours such as `22:00-06:00` begin and end."""
-    begin, end = (
-        int(hour) * 3_600 + int(minute) * 60
-        for hour, minute in (each.split(":") for each in hours.split("-"))
-    )
-    return begin, end
-
-
 def move_below(transaction: Transaction, ids: Sequence[int], parent_id: int) -> None:
     """Let caps have this parent from now on, whose use begins with theirs."""
     for caps_id in ids:
@@ -161,19 +152,16 @@ def move_below(transaction: Transaction, ids: Sequence[int], parent_id: int) -> 
 
 # Counting.
 
-_LINE = (
-    " WHERE id IN (WITH RECURSIVE line (id, parent_id) AS (SELECT id, parent_id FROM caps"
-    " WHERE id = ? UNION ALL SELECT caps.id, caps.parent_id FROM caps"
-    " JOIN line ON caps.id = line.parent_id) SELECT id FROM line)"
-)
-"""The condition for some caps and all their parents."""
 _OF_DAY = "CASE WHEN day >= ? THEN {} ELSE 0 END"
 _IN_CURRENCY = "CASE WHEN currency = ? THEN CAST(? AS BIGINT) ELSE 0 END"
 _COUNT_PURCHASE = (
     f"UPDATE caps SET staked = {_OF_DAY.format('staked')} + {_IN_CURRENCY},"  # noqa: S608 - above
     f" lost = {_OF_DAY.format('lost')}, transferred = {_OF_DAY.format('transferred')},"
     f" at_risk = at_risk + {_IN_CURRENCY}, open_contracts = open_contracts + 1,"
-    f" day = CASE WHEN day >= ? THEN day ELSE ? END{_LINE} RETURNING *"
+    " day = CASE WHEN day >= ? THEN day ELSE ? END WHERE id = ?"
+    " RETURNING parent_id, currency, symbols, markets, contract_types, no_trading, max_stake,"
+    " max_stake_per_day, max_loss_per_day, max_transfer_per_day, max_open_contracts, staked, lost,"
+    " at_risk, open_contracts"
 )
 # What belongs to a day that is over counts no more.
 _COUNT_CLOSE = (
@@ -181,24 +169,60 @@ _COUNT_CLOSE = (
     f" lost = {_OF_DAY.format('lost')} + CASE WHEN day <= ? THEN {_IN_CURRENCY} ELSE 0 END,"
     f" transferred = {_OF_DAY.format('transferred')},"
     f" at_risk = at_risk - {_IN_CURRENCY}, open_contracts = open_contracts - 1,"
-    f" day = CASE WHEN day >= ? THEN day ELSE ? END{_LINE}"
+    " day = CASE WHEN day >= ? THEN day ELSE ? END"
+    " WHERE id IN (WITH RECURSIVE line (id, parent_id) AS (SELECT id, parent_id FROM caps"
+    " WHERE id = ? UNION ALL SELECT caps.id, caps.parent_id FROM caps"
+    " JOIN line ON caps.id = line.parent_id) SELECT id FROM line)"
 )
 _COUNT_PAYMENT = (
     f"UPDATE caps SET staked = {_OF_DAY.format('staked')},"  # noqa: S608 - see above
     f" lost = {_OF_DAY.format('lost')},"
     f" transferred = {_OF_DAY.format('transferred')} + {_IN_CURRENCY},"
-    f" day = CASE WHEN day >= ? THEN day ELSE ? END{_LINE} RETURNING *"
+    " day = CASE WHEN day >= ? THEN day ELSE ? END WHERE id = ? RETURNING *"
 )
 
 
 def count_purchase(
     transaction: Transaction, caps_id: int, *, terms: Terms, price: int, at: int
 ) -> None:
-    """Count a purchase for some caps and their parents. Raises `Refusal` if one forbids it."""
+    """Count a purchase for some caps and their parents, a statement each.
+
+    Raises `Refusal` if one forbids it.
+    """
     day, money = at // DAY, (terms.currency, price)
-    rows = transaction.all(_COUNT_PURCHASE, day, *money, day, day, *money, day, day, caps_id)
-    for row in rows:
-        caps, use = _caps(row), _use(row, day)
+    number: int | None = caps_id
+    while number is not None:
+        row = transaction.one(_COUNT_PURCHASE, day, *money, day, day, *money, day, day, number)
+        if row is None:
+            raise LookupError(f"there are no caps {number}")
+        # Caps as an object are built only for a refusal: that takes longer than the statement.
+        parent, currency, symbols, markets, types, hours, *amounts = row
+        most, most_staked, most_lost, most_paid, most_open, staked, lost, at_risk, open_now = (
+            amounts
+        )
+        if (
+            (symbols and terms.symbol.name not in symbols.split())
+            or (markets and terms.symbol.market not in markets.split())
+            or (types and terms.contract_type not in types.split())
+            or (hours and _excluded(hours.split(), at))
+            or (most is not None and price > most)
+            or (most_staked is not None and staked > most_staked)
+            or (most_lost is not None and max(0, lost) + at_risk > most_lost)
+            or (most_open is not None and open_now > most_open)
+            or (
+                currency != terms.currency
+                and not most is most_staked is most_lost is most_paid is None
+            )
+        ):
+            raise _refused_purchase(transaction, number, terms, price, at)
+        number = parent
+
+
+def _refused_purchase(reader: Snapshot, caps_id: int, terms: Terms, price: int, at: int) -> Refusal:
+    """Return why some caps forbid a purchase that is counted already."""
+    caps, use = get(reader, caps_id, at)
+    day = at // DAY
+    try:
         _check_offered(caps, terms, at)
         _check_currency(caps, terms.currency)
         if caps.max_stake is not None and price > caps.max_stake:
@@ -214,15 +238,15 @@ def count_purchase(
             "max_stake_per_day", "staked", caps.max_stake_per_day, use.staked, price, caps, day
         )
         _check_amount("max_loss_per_day", "lost", caps.max_loss_per_day, use.loss, price, caps, day)
-        most = caps.max_open_contracts
-        if most is not None and use.open_contracts > most:
-            raise Refusal(
-                CAP_REACHED,
-                f"At most {most} contracts may be open under this token. Wait until one ends, or"
-                " sell one.",
-                {"cap": "max_open_contracts", "value": most, "remaining": 0},
-                names_field=False,
-            )
+    except Refusal as refusal:
+        return refusal
+    most = caps.max_open_contracts
+    return Refusal(
+        CAP_REACHED,
+        f"At most {most} contracts may be open under this token. Wait until one ends, or sell one.",
+        {"cap": "max_open_contracts", "value": most, "remaining": 0},
+        names_field=False,
+    )
 
 
 def count_close(
@@ -245,8 +269,9 @@ def count_payment(
     Raises `Refusal` if one forbids it.
     """
     day = at // DAY
-    rows = transaction.all(_COUNT_PAYMENT, day, day, day, currency, units, day, day, caps_id)
-    for row in rows:
+    number: int | None = caps_id
+    while number is not None:
+        row = transaction.single(_COUNT_PAYMENT, day, day, day, currency, units, day, day, number)
         caps, use = _caps(row), _use(row, day)
         if caps.max_transfer_per_day is not None:
             _check_currency(caps, currency)
@@ -259,6 +284,7 @@ def count_payment(
             caps,
             day,
         )
+        number = row["parent_id"]
 
 
 # Refusing.
@@ -321,6 +347,25 @@ def _restricted(restriction: str, message: str, allowed: Sequence[str]) -> Refus
     )
 
 
+def _excluded(no_trading: Sequence[str], at: int) -> str | None:
+    """Return the hours in which a moment is, of those without purchases; `None` if in none."""
+    second = at % DAY
+    for hours in no_trading:
+        begin, end = _times_of_day(hours)
+        if begin <= second < end or (end <= begin and not end <= second < begin):
+            return hours
+    return None
+
+
+def _times_of_day(hours: str) -> tuple[int, int]:
+    """Return the seconds of the day at which hours such as `22:00-06:00` begin and end."""
+    begin, end = (
+        int(hour) * 3_600 + int(minute) * 60
+        for hour, minute in (each.split(":") for each in hours.split("-"))
+    )
+    return begin, end
+
+
 def _check_offered(caps: Caps, terms: Terms, at: int) -> None:
     for name, allowed, value, words in (
         ("symbols", caps.symbols, terms.symbol.name, "symbols"),
@@ -333,17 +378,19 @@ def _check_offered(caps: Caps, terms: Terms, at: int) -> None:
                 f"This token may not trade {value}: its {words} are {', '.join(allowed)}.",
                 allowed,
             )
-    second = at % DAY
-    for hours in caps.no_trading:
-        begin, end = times_of_day(hours)
-        if begin <= second < end or (end <= begin and not end <= second < begin):
-            resumes = at - second + end + (DAY if end <= second else 0)
-            raise Refusal(
-                RESTRICTED,
-                f"This token buys nothing from {hours.replace('-', ' to ')} UTC.",
-                {"restriction": "no_trading", "hours": hours, "resumes_at": resumes},
-                names_field=False,
-            )
+    hours = _excluded(caps.no_trading, at)
+    if hours is not None:
+        second, (_, end) = at % DAY, _times_of_day(hours)
+        raise Refusal(
+            RESTRICTED,
+            f"This token buys nothing from {hours.replace('-', ' to ')} UTC.",
+            {
+                "restriction": "no_trading",
+                "hours": hours,
+                "resumes_at": at - second + end + (DAY if end <= second else 0),
+            },
+            names_field=False,
+        )
 
 
 # Connections.

@@ -315,7 +315,7 @@ async def test_restrictions_set_later_hold_for_children_too(world: World) -> Non
     assert body["use"]["max_loss_per_day"] == 10.0
     assert await inheriting.refused(buy(5.01)) == "TokenCapReached"
     assert await restricted.refused(buy(5.01)) == "TokenCapReached"
-    assert "error" not in await inheriting.ask(buy(5))
+    assert "error" not in await inheriting.ask(buy(5, duration=1, duration_unit="h"))
     world.clock.advance(20)
     await restricted.ask({"sell": bought["contract_id"], "price": 0})
     [body] = (await parent.ask({"token_restrictions": 1}))["token_restrictions"]["in_force"]
