@@ -505,6 +505,19 @@ def closed(
     return [contract(row) for row in rows]
 
 
+def closed_after(reader: Snapshot, loginid: str, position: int, limit: int) -> list[Contract]:
+    """The account's contracts that entries after `position` have paid for, the last ones first."""
+    rows = reader.all(
+        "SELECT contracts.* FROM ledger JOIN contracts ON contracts.id = ledger.contract_id"
+        " WHERE ledger.loginid = ? AND ledger.id > ? AND contracts.sold_by = ledger.id"
+        " ORDER BY ledger.id DESC LIMIT ?",
+        loginid,
+        position,
+        limit,
+    )
+    return [contract(row) for row in rows]
+
+
 class Order(NamedTuple):
     """An order of a contract as it was placed or, without an amount, removed."""
 

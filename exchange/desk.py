@@ -524,6 +524,15 @@ class Desk:
             return {}
         return await self._store.read(lambda reader: book.several(reader, ids))
 
+    async def closed_after(self, loginid: str, position: int, limit: int) -> list[Contract]:
+        """The account's contracts that were closed by ledger entries after `position`, last first.
+
+        At most `limit`.
+        """
+        return await self._store.read(
+            lambda reader: book.closed_after(reader, loginid, position, limit)
+        )
+
     async def sell(
         self, contract_id: int, *, loginid: str, min_price: int, app_id: int | None, guard: Guard
     ) -> ClosedContract:

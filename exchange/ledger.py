@@ -9,7 +9,7 @@ Rules:
 - Every entry is announced: listeners that show balances or transactions get each once, in order.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar, NamedTuple
@@ -285,6 +285,54 @@ def set_balance(
     return post(transaction, posting)
 
 
+def _entry(row: Row) -> Entry:
+    return Entry(
+        row["id"],
+        row["loginid"],
+        row["user_id"],
+        row["currency"],
+        bool(row["is_virtual"]),
+        row["action"],
+        row["amount"],
+        row["balance_after"],
+        row["at"],
+        row["app_id"],
+        row["note"],
+        row["contract_id"],
+    )
+
+
+def entries_after(
+    reader: Snapshot, loginids: Collection[str], position: int, limit: int
+) -> list[Entry]:
+    """The entries of these accounts with ids after `position`, oldest first, `limit` at most."""
+    marks = ", ".join("?" * len(loginids))
+    rows = reader.all(
+        "SELECT ledger.*, accounts.user_id, accounts.currency, accounts.is_virtual"  # noqa: S608
+        " FROM ledger JOIN accounts ON accounts.loginid = ledger.loginid"
+        f" WHERE ledger.loginid IN ({marks}) AND ledger.id > ? ORDER BY ledger.id LIMIT ?",
+        *loginids,
+        position,
+        limit,
+    )
+    return [_entry(row) for row in rows]
+
+
+def nth_latest(
+    reader: Snapshot, loginids: Collection[str], position: int, number: int
+) -> int | None:
+    """The id of the entry before the latest `number` after `position`; `None` if not so many."""
+    marks = ", ".join("?" * len(loginids))
+    row = reader.one(
+        f"SELECT id FROM ledger WHERE loginid IN ({marks}) AND id > ?"  # noqa: S608 - marks
+        " ORDER BY id DESC LIMIT 1 OFFSET ?",
+        *loginids,
+        position,
+        number,
+    )
+    return None if row is None else int(row[0])
+
+
 def entries(
     reader: Snapshot,
     loginid: str,
@@ -312,23 +360,7 @@ def entries(
         limit,
         offset,
     )
-    return [
-        Entry(
-            row["id"],
-            row["loginid"],
-            row["user_id"],
-            row["currency"],
-            bool(row["is_virtual"]),
-            row["action"],
-            row["amount"],
-            row["balance_after"],
-            row["at"],
-            row["app_id"],
-            row["note"],
-            row["contract_id"],
-        )
-        for row in rows
-    ]
+    return [_entry(row) for row in rows]
 
 
 def open_with_balance(
@@ -486,6 +518,29 @@ class Ledger:
                 offset=offset,
             )
         )
+
+    async def entries_after(
+        self, loginids: Collection[str], position: int, limit: int
+    ) -> list[Entry]:
+        """The entries of these accounts with ids after `position`, oldest first."""
+        return await self._store.read(
+            lambda reader: entries_after(reader, loginids, position, limit)
+        )
+
+    async def latest_after(
+        self, loginids: Collection[str], position: int, most: int
+    ) -> tuple[int, int]:
+        """Where to begin for the latest `most` entries of these accounts after `position`.
+
+        That is `position` itself, or that of an entry if there are more. The second is the id of
+        the latest entry of all.
+        """
+
+        def job(reader: Snapshot) -> tuple[int, int]:
+            cut = nth_latest(reader, loginids, position, most)
+            return position if cut is None else cut, last_entry(reader)
+
+        return await self._store.read(job)
 
     async def top_up(self, loginid: str, guard: Guard) -> Entry | None:
         """Top up a demo account to its opening balance; `None` if it has that or more already."""

@@ -525,6 +525,6 @@ def _check(registry: Registry, message: Mapping[str, Any], reply: Mapping[str, A
     if adapter is None:
         any_of: Any = Union[call.replies]  # noqa: UP007 - made from a tuple
         adapter = _adapters[call.replies] = TypeAdapter(any_of)
-    head = ("echo_req", "req_id", "passthrough", "msg_type", "subscription")
+    head = ("echo_req", "req_id", "passthrough", "msg_type", "subscription", "position", "gap")
     body = {key: value for key, value in reply.items() if key not in head}
     adapter.validate_python(body, strict=False, extra="forbid")

@@ -126,9 +126,11 @@ class Bus:
         *,
         of_account: str | None = None,
         acting_for: str | None = None,
+        shown: int | None = None,
     ) -> None:
         """Deliver an object or a list at `position` of its stream.
 
+        `shown` is the position that the message has, if the stream can be resumed.
         A listener that started at or after `position` skips it. With `of_account`, on a topic of
         one user, only listeners whose grant reaches this account get it; with `acting_for`, only
         those opened under a grant for exactly this account. Raises `TypeError` if the event is not
@@ -136,7 +138,7 @@ class Bus:
         """
         if topic not in self._topics:
             return
-        tail = self._tail(topic, event)
+        tail = self._tail(topic, event, shown)
 
         def give(listener: Listener) -> None:
             if of_account is not None and not listener.reaches(of_account):
@@ -148,24 +150,31 @@ class Bus:
         self._give(topic, give)
 
     def conclude(
-        self, topic: Hashable, event: Event | Encoded, position: int, *, ends: bool
+        self,
+        topic: Hashable,
+        event: Event | Encoded,
+        position: int,
+        *,
+        ends: bool,
+        shown: int | None = None,
     ) -> None:
         """Deliver the last event about one object; with `ends` the streams end with it.
 
-        Raises like `publish`.
+        `shown` is the position that the message has, if the stream can be resumed. Raises like
+        `publish`.
         """
         if topic not in self._topics:
             return
-        tail = self._tail(topic, event)
+        tail = self._tail(topic, event, shown)
         self._give(topic, lambda listener: listener.conclude(tail, position, ends=ends))
 
-    def _tail(self, topic: Hashable, event: Event | Encoded) -> bytes:
+    def _tail(self, topic: Hashable, event: Event | Encoded, shown: int | None) -> bytes:
         """Return the event after its opening brace or bracket, with the end of its message."""
         text = event if isinstance(event, Encoded) else encoded(event)
         wanted = next(iter(self._topics[topic])).lists
         if (text[:1] == b"[") is not wanted:
             raise TypeError(f"events of {topic} must be {'lists' if wanted else 'objects'}")
-        return text[1:] + b"}"
+        return text[1:] + (b"}" if shown is None else b',"position":%d}' % shown)
 
     def finish(self, topic: Hashable, error: ApiError) -> None:
         """End every stream of a topic with an error."""

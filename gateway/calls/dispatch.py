@@ -74,6 +74,7 @@ from scopegate.gateway.calls.registry import (
     Stream,
     problems_of,
 )
+from scopegate.gateway.calls.resuming import Resumed, refill
 from scopegate.gateway.calls.session import Grant, Session, Shape, Subscription
 from scopegate.gateway.calls.skim import skim
 from scopegate.gateway.calls.token_form import holds_token, without_tokens
@@ -223,7 +224,9 @@ class Dispatcher:
             if type(result) is dict:
                 session.send(_encoded(_head(message, echo), result))
             else:
-                self._answer(session, call, message, echo, result)
+                resumed = self._answer(session, call, message, echo, result)
+                if resumed:
+                    return self._refill(session, call, resumed, began)
         except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - as below
             # This step itself is never cancelled: the handler awaited something that was.
             if refusal is not None:
@@ -253,7 +256,10 @@ class Dispatcher:
         try:
             async with limit:
                 result = await handler
-            self._answer(session, call, message, echo, result)
+            resumed = self._answer(session, call, message, echo, result)
+            if resumed:
+                await self._refill(session, call, resumed, began)
+                return
         except (Exception, asyncio.CancelledError) as problem:
             if isinstance(problem, asyncio.CancelledError) and _is_cancelled():
                 raise
@@ -264,6 +270,18 @@ class Dispatcher:
         session.replied()
         if error is not None and error.code == RATE_LIMIT:
             await asyncio.sleep(_pause_after(session))
+
+    async def _refill(
+        self, session: Session, call: Call, resumed: Sequence[Resumed], began: float
+    ) -> None:
+        """Send what streams have missed; if that fails, they end with an error."""
+        for stream, read, after in resumed:
+            try:
+                await refill(session, stream, read, after)
+            except Exception as problem:  # noqa: BLE001 - converted like those of a handler
+                stream.finish(self._converted(session, problem, {}, call))
+        self._handling.add(session, call, began)
+        session.replied()
 
     def _unrecognised(self, message: Message) -> ApiError:
         name = self._registry.find(message)
@@ -342,10 +360,12 @@ class Dispatcher:
 
     def _answer(
         self, session: Session, call: Call, message: Message, echo: Message, result: Any
-    ) -> None:
+    ) -> Sequence[Resumed]:
+        """Send the replies; return the streams that were resumed, to be refilled."""
         if type(result) is dict:
             session.send(_encoded(_head(message, echo), result))
-            return
+            return ()
+        resumed: list[Resumed] = []
         if isinstance(result, list) and not result:
             raise TypeError("the call returned a list without an answer")
         for answer in result if isinstance(result, list) else (result,):
@@ -353,7 +373,9 @@ class Dispatcher:
                 self._failed(session, call, message, echo, answer)
             elif isinstance(answer, Stream):
                 try:
-                    self._open(session, call, message, echo, answer)
+                    opened = self._open(session, call, message, echo, answer)
+                    if opened is not None and answer.missed is not None:
+                        resumed.append((opened, answer.missed, answer.since))
                 except ApiError as refused:
                     if answer.optional:
                         _send(session, _head(message, echo), answer.first)
@@ -361,12 +383,14 @@ class Dispatcher:
                         self._failed(session, call, message, echo, refused)
             else:
                 _send(session, _head(message, echo), answer)
+        return resumed
 
     def _open(
         self, session: Session, call: Call, message: Message, echo: Message, stream: Stream[Any]
-    ) -> None:
+    ) -> Subscription | None:
+        """Open a stream with its first reply; return it, unless it was open already."""
         if session.closed:
-            return
+            return None
         if stream.kind not in call.kinds:
             kinds = ", ".join(sorted(call.kinds)) or "none"
             raise TypeError(f"the call opens a stream of kind {stream.kind}, but declares {kinds}")
@@ -384,7 +408,7 @@ class Dispatcher:
                 self._claim_bytes(session, call, already.holders, more)
                 already.take_over(encoded, stream.since)
             session.send(reply)
-            return
+            return None
         grant = session.acting if call.needs_login else None
         if grant is not None and session.grants.get(grant.loginid) is not grant:
             raise authorization_required()  # it was revoked while the handler ran
@@ -401,6 +425,7 @@ class Dispatcher:
             stream_id=stream.id,
             holders=session.holders,
             implied=stream.implied,
+            holds=stream.missed is not None,
         )
         # Encode first: a body that cannot be encoded must not leave a stream open.
         texts = [
@@ -422,6 +447,7 @@ class Dispatcher:
         session.open(subscription)
         for text in texts:
             session.send(text)
+        return subscription
 
     def _claim(
         self, session: Session, call: Call, stream: Stream[Any], subscription: Subscription
@@ -614,6 +640,10 @@ def _under(subscription: Subscription, stream: Stream[Any], reply_body: Body) ->
     if stream.shape is Shape.NAMED and msg_type == stream.msg_type:
         body[msg_type] = {"id": subscription.id, **body[msg_type]}
     body["subscription"] = {"id": subscription.id}
+    if stream.position is not None:
+        body["position"] = stream.position
+        if stream.gap is not None and reply_body is stream.first:
+            body["gap"] = stream.gap._asdict()
     return body
 
 

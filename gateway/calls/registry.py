@@ -37,6 +37,7 @@ from typing_extensions import is_typeddict
 
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import Rate
+from scopegate.gateway.calls.resuming import Gap, Reader
 from scopegate.gateway.calls.session import Session, Shape
 from scopegate.schemas import error_codes
 from scopegate.schemas.declared import Names, takes_declared
@@ -122,6 +123,12 @@ class Stream(Generic[BodyT]):
     optional: bool = False
     """Whether the first reply is sent alone if the stream cannot be opened, because the call has
     taken effect."""
+    position: int | None = None
+    """The position that the first reply shows, if the stream can be resumed (`resuming`)."""
+    missed: Reader | None = None
+    """Reads what was missed after a position, if the stream is resumed; `position` is that one."""
+    gap: Gap | None = None
+    """What of that is not sent."""
     implied: bool = False
     """Whether the request did not ask for the stream explicitly. The same request again is then
     answered under the open stream, and a request that asks for the stream takes it over."""
@@ -141,7 +148,10 @@ class _Declaration(typing.NamedTuple):
 
 
 _MARK = "__scopegate_call__"
-_ENVELOPE = {"echo_req", "error", "msg_type", "passthrough", "req_id", "subscription", "loginid"}
+_ENVELOPE = {
+    *("echo_req", "error", "msg_type", "passthrough", "req_id", "subscription", "loginid"),
+    *("position", "gap"),
+}
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 

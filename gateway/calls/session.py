@@ -9,6 +9,7 @@ Rules:
   they were opened have ended count for the address block.
 """
 
+import asyncio
 import secrets
 import time
 import uuid
@@ -106,8 +107,10 @@ class Shape(Enum):
     LIST = "a list"
 
 
-NO_FIELDS: Final = b"}}"
-"""The `tail` of an event without fields: the end of the event, and of the message."""
+MAX_HELD_EVENTS = 256
+"""Events that a stream holds back while it sends what was missed."""
+NO_FIELDS: Final = b"}"
+"""How the `tail` of an event without fields begins: with the end of the event."""
 
 
 class Subscription:
@@ -116,6 +119,7 @@ class Subscription:
     __slots__ = (
         "_close",
         "_forget",
+        "_held",
         "_msg_type",
         "_prefix",
         "_recount",
@@ -147,7 +151,9 @@ class Subscription:
         stream_id: str | None = None,
         holders: tuple[Holder, ...] = (),
         implied: bool = False,
+        holds: bool = False,
     ) -> None:
+        """With `holds`, events are held back until `release`."""
         self.id = stream_id or new_stream_id()
         self.holders = holders
         """The holders that the stream counts for."""
@@ -163,6 +169,9 @@ class Subscription:
         """Bytes of the request that each message repeats."""
         self._msg_type = msg_type
         self._forget = forget
+        self._held: list[tuple[bytes, int, bool, bool]] | None = [] if holds else None
+        """What is held back: tail, position, whether it concludes, and whether it ends; `None` if
+        nothing is."""
         self._close: Callable[[], None] | None = None
         self._recount: Callable[[tuple[Holder, ...]], str | None] | None = None
         # The part that is the same in all messages of this stream is encoded once, here.
@@ -229,9 +238,11 @@ class Subscription:
 
     def deliver(self, tail: bytes, position: int) -> None:
         """Send one event, unless the first reply or an earlier event covers its position."""
-        if self.alive and position > self._since:
+        if self._held is not None:
+            self._hold(tail, position, concludes=False, ends=False)
+        elif self.alive and position > self._since:
             self._since = position
-            if tail == NO_FIELDS and self.shape is Shape.NAMED:  # no comma after the id
+            if self.shape is Shape.NAMED and tail[:1] == NO_FIELDS:  # no comma after the id
                 self._send(self._prefix[:-1] + tail)
             else:
                 self._send(self._prefix + tail)
@@ -241,13 +252,44 @@ class Subscription:
 
         With `ends` the stream ends too.
         """
-        if self.alive and position > self._since:
+        if self._held is not None:
+            self._hold(tail, position, concludes=True, ends=ends)
+        elif self.alive and position > self._since:
             self._since = position
             name = self._msg_type.encode()
             bracket = b"[" if self.lists else b"{"
             self._send(b'%b,"msg_type":"%b","%b":%b%b' % (self._head, name, name, bracket, tail))
             if ends:
                 self._forget(self.id)
+
+    def _hold(self, tail: bytes, position: int, *, concludes: bool, ends: bool) -> None:
+        assert self._held is not None  # noqa: S101 - as its callers have seen
+        if len(self._held) <= MAX_HELD_EVENTS:  # with one more, all of them are dropped
+            self._held.append((tail, position, concludes, ends))
+
+    def send_missed(self, event: bytes, position: int) -> None:
+        """Send an event that the client has missed, with its position."""
+        if self.alive:
+            self._since = max(self._since, position)
+            self._send(self._prefix + event[1:] + b',"position":%d}' % position)
+
+    def release(self, after: int) -> bool:
+        """Send what was held back after this position, and hold nothing back any more.
+
+        Returns false if something could not be held, which must be read then: the stream goes on
+        holding back what is published from now on.
+        """
+        held, self._held = self._held or [], None
+        if len(held) > MAX_HELD_EVENTS:
+            self._held = []
+            return False
+        self._since = max(self._since, after)
+        for tail, position, concludes, ends in held:
+            if concludes:
+                self.conclude(tail, position, ends=ends)
+            else:
+                self.deliver(tail, position)
+        return True
 
     def finish(self, error: ApiError) -> None:
         """Send the error that ends the stream, and end it; no effect once it has ended."""
@@ -273,6 +315,7 @@ class Session:
 
     __slots__ = (
         "_leaving",
+        "_reads_again",
         "acting",
         "address",
         "after_reply",
@@ -288,6 +331,7 @@ class Session:
         "grants",
         "host",
         "id",
+        "is_congested",
         "is_operator",
         "language",
         "messages",
@@ -321,6 +365,9 @@ class Session:
         self.id = secrets.token_hex(8)
         """Unique among all processes: changes name the session that asked for them."""
         self.send = send
+        self.is_congested: Callable[[], bool] = lambda: False
+        """Whether the client reads too slowly."""
+        self._reads_again: asyncio.Future[None] | None = None
         self.disconnect: Callable[[Disconnect], None] | None = None
         """Ends the connection, while there is one."""
         self.since = time.time()
@@ -514,6 +561,19 @@ class Session:
             for action in actions:
                 action()
 
+    async def writable(self) -> None:
+        """Wait until the client reads what it was sent, or its connection ends."""
+        while self.is_congested() and not self.closed:
+            if self._reads_again is None:
+                self._reads_again = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._reads_again)
+
+    def reads_again(self) -> None:
+        """Called when the client reads again, or its connection ends."""
+        waiting, self._reads_again = self._reads_again, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
     def end(self, why: Disconnect) -> None:
         """End the connection, after the reply to the current message."""
 
@@ -532,6 +592,7 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        self.reads_again()
         for subscription_id in list(self.subscriptions):
             self.forget(subscription_id)
         actions, self._leaving = self._leaving, []

@@ -69,6 +69,7 @@ class Connection:
     ) -> None:
         self.session = session
         session.disconnect = self._end
+        session.is_congested = lambda: transport.congested
         self._dispatcher = dispatcher
         self._scheduler = scheduler
         self._transport = transport
@@ -132,6 +133,7 @@ class Connection:
 
     def work(self) -> None:
         """Answer waiting messages when it is the client's turn; call again when congestion ends."""
+        self.session.reads_again()
         if self._working or self._task is not None or self.queued or not self._waiting:
             self._regulate()
             return

@@ -1,6 +1,7 @@
 """Accounts, their balances and their ledgers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk
@@ -10,10 +11,12 @@ from scopegate.exchange.payments import Kind, Payment, PaymentService
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import MAX_OPEN_PAYOUT, MAX_OPEN_POSITIONS
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls.bus import Bus, encoded
+from scopegate.gateway.calls import resuming
+from scopegate.gateway.calls.bus import Bus, Encoded, encoded
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.limits import Rate
-from scopegate.gateway.calls.registry import OWNER, Stream, call
+from scopegate.gateway.calls.registry import OWNER, BodyT, Stream, call
+from scopegate.gateway.calls.resuming import MAX_MISSED, PAGE, Gap, Missed, Reader
 from scopegate.gateway.calls.scheduling import Workers
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.contract_bodies import expiry, longcode
@@ -100,9 +103,10 @@ class Accounts:
         """
         grant = session.grant
         body: BalanceBody
+        loginids: list[str]
         if request.account == "all":
             body, since = await self._all(grant)
-            topic = f"balances.{grant.user_id}"
+            topic, loginids = f"balances.{grant.user_id}", list(body["accounts"])
         else:
             loginid, currency = grant.loginid, facts_of(grant).currency
             if request.account not in ("current", loginid):
@@ -115,10 +119,10 @@ class Accounts:
                 "currency": currency,
                 "loginid": loginid,
             }
-            topic = f"balance.{loginid}"
+            topic, loginids = f"balance.{loginid}", [loginid]
         if not request.subscribe:
             return {"balance": body}
-        return Stream(
+        stream: Stream[BalanceReply] = Stream(
             kind="balance",
             key=("balance", request.account, grant.loginid),
             label="balance",
@@ -126,7 +130,29 @@ class Accounts:
             first={"balance": body},
             msg_type="balance",
             since=since,
+            position=since,
         )
+        after = resuming.position_of(request.passthrough)
+        if after is None:
+            return stream
+
+        async def missed(position: int) -> Missed:
+            entries = await self._ledger.entries_after(loginids, position, PAGE)
+            return _page(position, entries, [encoded(_balance(entry)) for entry in entries])
+
+        return await self._resumed(stream, loginids, after, missed)
+
+    async def _resumed(
+        self, stream: Stream[BodyT], loginids: list[str], after: int, missed: Reader
+    ) -> Stream[BodyT]:
+        """Let a stream of entries begin after this one; what is too much, or unknown, is a gap."""
+        begins, latest = await self._ledger.latest_after(loginids, after, MAX_MISSED)
+        gap = None
+        if after > latest:  # of another database, or of one that was restored from a backup
+            begins, gap = latest, Gap(latest, after)
+        elif begins > after:
+            gap = Gap(after, begins)
+        return replace(stream, since=begins, position=begins, missed=missed, gap=gap)
 
     async def _other(self, grant: Grant, loginid: str) -> Account:
         for account in await accounts_of(self._ledger, grant):
@@ -233,16 +259,38 @@ class Accounts:
 
     @call("transaction", needs=_INFORMED, error_codes=())
     async def transaction(self, request: Transaction, session: Session) -> Stream[TransactionReply]:
-        """Stream every entry of the account's ledger as it is booked."""
+        """Stream every entry of the account's ledger as it is booked.
+
+        After a lost connection, send the `position` of the last message that you have seen as
+        `resume` in `passthrough`: what was booked since follows first, once and in order.
+        """
         loginid = session.grant.loginid
-        return Stream(
+        since = (
+            self._ledger.known_balance(loginid) or await self._ledger.balance(loginid)
+        ).position
+        stream: Stream[TransactionReply] = Stream(
             kind="transaction",
             key=("transaction", loginid),
             label="transaction",
             topic=f"transaction.{loginid}",
             first={"transaction": {}},
             msg_type="transaction",
+            since=since,
+            position=since,
         )
+        after = resuming.position_of(request.passthrough)
+        if after is None:
+            return stream
+
+        async def missed(position: int) -> Missed:
+            entries = await self._ledger.entries_after([loginid], position, PAGE)
+            contracts = await self._desk.contracts(
+                {entry.contract_id for entry in entries if entry.contract_id is not None}
+            )
+            bodies = [_transaction(each, contracts.get(each.contract_id or 0)) for each in entries]
+            return _page(position, entries, list(map(encoded, bodies)))
+
+        return await self._resumed(stream, [loginid], after, missed)
 
     @call("get_limits", needs=READ, error_codes=())
     async def get_limits(self, request: GetLimits, session: Session) -> GetLimitsReply:
@@ -268,28 +316,43 @@ class Accounts:
         if not any(map(self._bus.has_listeners, topics)):
             return  # most accounts trade without a stream
         one, all_of_user, transactions = topics
-        balance: BalanceBody = {
-            "balance": to_number(entry.balance_after, entry.currency),
-            "currency": entry.currency,
-            "loginid": entry.loginid,
-        }
-        event = encoded(balance)
-        self._bus.publish(one, event, entry.id)
-        self._bus.publish(all_of_user, event, entry.id, of_account=entry.loginid)
-        body: TransactionBody = {
-            "action": entry.action,
-            "amount": to_number(entry.amount, entry.currency),
-            "balance": to_number(entry.balance_after, entry.currency),
-            "contract_id": entry.contract_id,
-            "currency": entry.currency,
-            "transaction_id": entry.id,
-            "transaction_time": entry.at,
-        }
-        if entry.contract_id is not None:
-            position = self._desk.position(entry.contract_id)
-            if position is not None:
-                _add_contract(body, position.contract)
-        self._bus.publish(transactions, body, entry.id)
+        event = encoded(_balance(entry))
+        self._bus.publish(one, event, entry.id, shown=entry.id)
+        self._bus.publish(all_of_user, event, entry.id, of_account=entry.loginid, shown=entry.id)
+        held = None if entry.contract_id is None else self._desk.position(entry.contract_id)
+        body = _transaction(entry, None if held is None else held.contract)
+        self._bus.publish(transactions, body, entry.id, shown=entry.id)
+
+
+def _page(after: int, entries: Sequence[Entry], events: Sequence[Encoded]) -> Missed:
+    """Return a page of events, one for each entry after a position."""
+    pairs = [(event, entry.id) for event, entry in zip(events, entries, strict=True)]
+    return Missed(pairs, entries[-1].id if entries else after, len(entries) < PAGE)
+
+
+def _balance(entry: Entry) -> BalanceBody:
+    """The body of a message about the balance after an entry."""
+    return {
+        "balance": to_number(entry.balance_after, entry.currency),
+        "currency": entry.currency,
+        "loginid": entry.loginid,
+    }
+
+
+def _transaction(entry: Entry, contract: Contract | None) -> TransactionBody:
+    """The body of a message about an entry, and the contract that it is for."""
+    body: TransactionBody = {
+        "action": entry.action,
+        "amount": to_number(entry.amount, entry.currency),
+        "balance": to_number(entry.balance_after, entry.currency),
+        "contract_id": entry.contract_id,
+        "currency": entry.currency,
+        "transaction_id": entry.id,
+        "transaction_time": entry.at,
+    }
+    if contract is not None:
+        _add_contract(body, contract)
+    return body
 
 
 def _add_contract(body: TransactionBody, contract: Contract) -> None:

@@ -3,18 +3,24 @@
 Rules:
 - While it has subscribers, an open contract is published once a tick, and a last time when it is
   closed, after the COMMIT that pays for it.
-- Published events are counted. The position of a stream's first reply is the count at its moment.
+- Published events are counted: that is their order within a stream. The position that a client sees
+  is the latest entry of the account's ledger. With it a stream is resumed: the contracts that were
+  closed since, and the present state of those that are open, but not each valuation.
 """
 
 from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk, Position
+from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.calls.bus import ActiveTopics, Bus, encoded
 from scopegate.gateway.calls.registry import BodyT, Stream
+from scopegate.gateway.calls.resuming import Gap
 from scopegate.handlers.exchange.contract_bodies import closed_contract, open_contract, tick_stream
 from scopegate.handlers.exchange.views.view import ShownContract
 from scopegate.schemas.portfolio_messages import OpenContract, ProposalOpenContractReply
 
 _CALL = "proposal_open_contract"
+MAX_CLOSED = 200
+"""Closed contracts that a resumed stream begins with; earlier ones are a gap."""
 TICKS_STREAMED = 11
 """The number of latest ticks in a message about an open contract; only accumulators have more."""
 
@@ -32,8 +38,9 @@ def _of_account(loginid: str) -> str:
 class ContractStreams:
     """The bodies of contracts, and their streams."""
 
-    def __init__(self, desk: Desk, bus: Bus) -> None:
+    def __init__(self, desk: Desk, bus: Bus, ledger: Ledger) -> None:
         self._desk = desk
+        self._ledger = ledger
         self._bus = bus
         self._version = 0
         self._contracts: ActiveTopics[int, None] = ActiveTopics(bus, _of_contract)
@@ -42,9 +49,29 @@ class ContractStreams:
         """The accounts whose contracts are streamed."""
         desk.listen(opened=self._opened, closed=self._closed)
 
-    def of_account(self, loginid: str) -> Stream[ProposalOpenContractReply]:
-        """A stream of all contracts of an account; it begins with the open ones."""
+    async def of_account(
+        self, loginid: str, after: int | None = None
+    ) -> Stream[ProposalOpenContractReply]:
+        """A stream of all contracts of an account; it begins with the open ones.
+
+        With `after`, the position of a message, those follow that were closed since then.
+        """
+        closed: list[Contract] = []
+        position = (await self._ledger.balance(loginid)).position
+        while after is not None:
+            closed = await self._desk.closed_after(loginid, after, MAX_CLOSED + 1)
+            before, position = position, (await self._ledger.balance(loginid)).position
+            if position == before:  # else one may have been closed meanwhile
+                break
+        gap = None
+        if after is not None and len(closed) > MAX_CLOSED:
+            missing = closed.pop()
+            gap = Gap(after, missing.sold_by or after)
         first, *more = self.open_of(loginid)
+        more += [
+            {"proposal_open_contract": closed_contract(each, self._desk.feed)}
+            for each in reversed(closed)
+        ]
         self._accounts.begin(loginid, None)
         return Stream(
             kind=_CALL,
@@ -55,7 +82,13 @@ class ContractStreams:
             msg_type=_CALL,
             since=self._version,
             more=more,
+            position=position,
+            gap=gap,
         )
+
+    async def know(self, loginid: str) -> None:
+        """Bring the position of an account into memory, for a stream of one of its contracts."""
+        await self._ledger.balance(loginid)
 
     def open_of(self, loginid: str) -> list[ProposalOpenContractReply]:
         """A reply for each open contract of an account; one empty reply if there is none."""
@@ -84,7 +117,13 @@ class ContractStreams:
             msg_type=_CALL,
             since=self._version,
             optional=optional,
+            position=self._position(contract.loginid),
         )
+
+    def _position(self, loginid: str) -> int | None:
+        """The latest entry of an account's ledger; `None` if it is not in memory."""
+        known = self._ledger.known_balance(loginid)
+        return None if known is None else known.position
 
     def body(self, contract: Contract) -> OpenContract:
         """The body of a contract, open or closed."""
@@ -130,12 +169,13 @@ class ContractStreams:
         self._version += 1
         event = encoded(body)
         one, every = _of_contract(contract.id), _of_account(contract.loginid)
+        shown = self._position(contract.loginid)
         if closed:
-            self._bus.conclude(one, event, self._version, ends=True)
-            self._bus.conclude(every, event, self._version, ends=False)
+            self._bus.conclude(one, event, self._version, ends=True, shown=shown)
+            self._bus.conclude(every, event, self._version, ends=False, shown=shown)
         else:
-            self._bus.publish(one, event, self._version)
-            self._bus.publish(every, event, self._version)
+            self._bus.publish(one, event, self._version, shown=shown)
+            self._bus.publish(every, event, self._version, shown=shown)
 
     def _has_subscribers(self, contract: Contract) -> bool:
         return contract.id in self._contracts or contract.loginid in self._accounts

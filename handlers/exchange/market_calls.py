@@ -1,6 +1,7 @@
 """Symbols, ticks and candles, up to the present moment."""
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import orjson
@@ -11,8 +12,11 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.feed import Candles, Feed
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from scopegate.gateway.calls import resuming
+from scopegate.gateway.calls.bus import Encoded, encoded
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.resuming import PAGE, Gap, Missed
 from scopegate.gateway.calls.scheduling import Workers, finished, one_by_one
 from scopegate.gateway.calls.session import Session, Shape
 from scopegate.handlers.exchange.api_errors import as_error
@@ -139,10 +143,16 @@ class Market:
         same request again is answered under the open stream, and one with `subscribe: 1` takes that
         stream over; at the limit of streams, the reply is only the latest tick. The error is
         `MarketIsClosed` if the symbol's market is closed.
-        """
-        return [self._latest(name, request) for name in dict.fromkeys(request.ticks)]
 
-    def _latest(self, name: str, request: Ticks) -> TickReply | Stream[TickReply] | ApiError:
+        After a lost connection, send the `position` of the last tick that you have seen as `resume`
+        in `passthrough`: the ticks since then follow first, 5,000 at most.
+        """
+        after = resuming.position_of(request.passthrough)
+        return [self._latest(name, request, after) for name in dict.fromkeys(request.ticks)]
+
+    def _latest(
+        self, name: str, request: Ticks, after: int | None
+    ) -> TickReply | Stream[TickReply] | ApiError:
         try:
             symbol = find_symbol(name)
             now = int(self._clock.now())
@@ -156,7 +166,7 @@ class Market:
         if not request.subscribe:
             return reply
         implied = "subscribe" not in request.model_fields_set
-        return Stream(
+        stream: Stream[TickReply] = Stream(
             kind="ticks",
             key=("ticks", name),
             label=name,
@@ -166,7 +176,33 @@ class Market:
             since=epoch,
             optional=implied,
             implied=implied,
+            position=epoch,
         )
+        return stream if after is None else self._resumed(stream, symbol, after)
+
+    def _resumed(self, stream: Stream[TickReply], symbol: Symbol, after: int) -> Stream[TickReply]:
+        """Let a stream of ticks begin after a moment; what is too long ago is a gap."""
+        now = stream.since
+        begins = max(after, EARLIEST, now - MAX_RESULTS * symbol.step)
+        gap = Gap(after, begins) if begins > after else None
+        if after > now:  # of another market
+            begins, gap = now, Gap(now, after)
+        first = stream.first
+        if begins < now:  # the first reply has the first tick that was missed, else the latest
+            begins = symbol.next_tick(begins)
+            first = {"tick": tick(symbol, begins, self._feed.price(symbol, begins))}
+
+        async def missed(position: int) -> Missed:
+            latest = symbol.last_tick(int(self._clock.now()))
+            events: list[tuple[Encoded, int]] = []
+            epoch = position
+            while epoch < latest and len(events) < PAGE:
+                epoch = symbol.next_tick(epoch)
+                event = encoded(tick(symbol, epoch, self._feed.price(symbol, epoch)))
+                events.append((event, epoch))
+            return Missed(events, epoch, epoch >= latest)
+
+        return replace(stream, first=first, since=begins, position=begins, missed=missed, gap=gap)
 
     @call(
         "ticks_batch", needs=None, streams="ticks", error_codes=("InvalidSymbol", "MarketIsClosed")

@@ -7,6 +7,7 @@ from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.money import to_number
 from scopegate.exchange.symbols import DAY
+from scopegate.gateway.calls import resuming
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import Stream, call
@@ -68,12 +69,18 @@ class Portfolio:
 
         With `subscribe`, every change follows until a contract is closed; its last message has no
         `subscription`. Without `contract_id`, contracts that are bought later follow too.
+
+        After a lost connection, send the `position` of the last message that you have seen as
+        `resume` in `passthrough`: after the open contracts, those follow that were closed since.
         """
         loginid = session.grant.loginid
         if request.contract_id is None:
             if request.subscribe:
-                return self._streams.of_account(loginid)
+                after = resuming.position_of(request.passthrough)
+                return await self._streams.of_account(loginid, after)
             return self._streams.open_of(loginid)
+        if request.subscribe:
+            await self._streams.know(loginid)
         contract = await self._desk.find(request.contract_id, loginid)
         if contract is None:
             raise ApiError("ContractNotFound", "You have no contract with this contract_id.")

@@ -90,7 +90,8 @@ class TickStreams:
                 event = encoded(grown.ohlc(symbol, epoch))
             else:
                 event = encoded(tick(symbol, epoch, self._feed.price(symbol, epoch)))
-            self._bus.publish(_topic((symbol, granularity)), event, epoch)
+            shown = None if granularity else epoch
+            self._bus.publish(_topic((symbol, granularity)), event, epoch, shown=shown)
         for market in self._markets:
             ticked = [symbol for symbol in MARKETS.get(market, ()) if symbol.has_tick(epoch)]
             if ticked:

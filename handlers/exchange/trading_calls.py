@@ -108,6 +108,7 @@ class Trading:
         reply: BuyReply = {"buy": _receipt(bought)}
         if not request.subscribe:
             return reply
+        await self._streams.know(grant.loginid)
         followed: BuyReply | Stream[BuyReply] = self._streams.of_contract(
             bought.contract, reply, optional=True
         )

@@ -1,0 +1,78 @@
+"""Resume streams: what a client has missed, then what follows, each event once and in order.
+
+Rules:
+- The messages of a stream that can be resumed carry their `position`. A client that connects again
+  subscribes with the last one that it has seen, as `resume` in `passthrough`.
+- What was missed is read page by page, as fast as the client reads. Events that are published
+  meanwhile are held back, and follow; if there are too many to hold, they are read as well.
+- What cannot be sent is stated: the first reply has a `gap`, with the position after which events
+  are missing, and the one up to which they are.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from scopegate.gateway.calls.bus import Encoded
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.session import Session, Subscription
+
+RESUME = "resume"
+"""The field of `passthrough` with the position after which a stream is resumed."""
+PAGE = 250
+"""Events that are read at once, and sent before it is looked whether the client reads them."""
+MAX_MISSED = 10_000
+"""Events that are sent at most; the earlier ones are a gap."""
+MAX_POSITION = 2**53 - 1
+
+
+class Missed(NamedTuple):
+    """A page of what a client has missed."""
+
+    events: Sequence[tuple[Encoded, int]]
+    """Each event with its position, in order."""
+    after: int
+    """The position up to which was read."""
+    is_last: bool
+    """Whether there were no later ones then."""
+
+
+Reader = Callable[[int], Awaitable[Missed]]
+"""Reads the page of events after a position."""
+
+
+Resumed = tuple[Subscription, Reader, int]
+"""A stream that is to be refilled, and the position after which it is."""
+
+
+class Gap(NamedTuple):
+    """Positions whose events are not sent."""
+
+    after: int
+    until: int
+
+
+def position_of(passthrough: Mapping[str, Any] | None) -> int | None:
+    """Return the position after which a stream is to be resumed; `None` if it is to begin.
+
+    Raises `InputValidationFailed` if it is invalid.
+    """
+    position = (passthrough or {}).get(RESUME)
+    if position is None:
+        return None
+    if type(position) is not int or not 0 <= position <= MAX_POSITION:
+        raise input_validation_failed(
+            {"passthrough": f"{RESUME} must be the `position` of a message of this stream."}
+        )
+    return position
+
+
+async def refill(session: Session, stream: Subscription, read: Reader, after: int) -> None:
+    """Send what was missed after a position on a stream that holds back its events meanwhile."""
+    while stream.alive:
+        missed = await read(after)
+        after = missed.after
+        for event, position in missed.events:
+            stream.send_missed(event, position)
+        await session.writable()
+        if missed.is_last and stream.release(after):
+            return
