@@ -489,7 +489,9 @@ class Access:
         self._endings += 1
         self._forget(changed.ids)
         for token_id in changed.ids:
-            if token_id in self._live:
+            if changed.expires_at is None:
+                self._expiring.pop(token_id, None)
+            elif token_id in self._live:
                 self._expiring[token_id] = changed.expires_at
 
     def _forget(self, token_ids: Collection[int]) -> None:

@@ -69,8 +69,8 @@ class ExpiryChanged(Announcement):
 
     kind: ClassVar[str] = "expiry_changed"
     ids: list[int]
-    expires_at: float
-    """In epoch seconds of real time."""
+    expires_at: float | None
+    """In epoch seconds of real time; `None` if they no longer expire."""
 
 
 REPLACED = "replaced"
@@ -749,22 +749,33 @@ def _record_restrictions(transaction: Transaction, token: Token, values: Restric
     )
 
 
-def set_expiry(transaction: Transaction, token: Token, expires_at: float) -> Token:
-    """Let a token, and those created with it, expire at this time at the latest."""
+def set_expiry(transaction: Transaction, token: Token, expires_at: float | None) -> Token:
+    """Let a token expire at this time, and those created with it then at the latest.
+
+    `None` lets the token not expire. Those created with it then keep their time.
+    """
+    transaction.execute("UPDATE tokens SET expires_at = ? WHERE id = ?", expires_at, token.id)
+    transaction.announce(ExpiryChanged([token.id], expires_at))
+    if expires_at is not None:
+        expire_by(transaction, [token.id], expires_at)
+    return replace(token, expires_at=expires_at)
+
+
+def expire_by(transaction: Transaction, ids: Iterable[int], expires_at: float) -> None:
+    """Let these tokens, and those created with them, expire at this time at the latest."""
     changed = [
         token_id
-        for token_id in _with_descendants(transaction, [token.id])
+        for token_id in _with_descendants(transaction, ids)
         if transaction.execute(
-            "UPDATE tokens SET expires_at = ? WHERE id = ?"
-            " AND (id = ? OR expires_at IS NULL OR expires_at > ?)",
+            "UPDATE tokens SET expires_at = ?"
+            " WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)",
             expires_at,
             token_id,
-            token.id,
             expires_at,
         ).rowcount
     ]
-    transaction.announce(ExpiryChanged(changed, expires_at))
-    return replace(token, expires_at=expires_at)
+    if changed:
+        transaction.announce(ExpiryChanged(changed, expires_at))
 
 
 def rotate(transaction: Transaction, kinds: RestrictionKinds, token: Token, overlap: float) -> str:

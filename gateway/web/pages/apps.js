@@ -202,7 +202,6 @@ async function openForm(info, app, opener) {
         dialog.close();
         tellSaved(known, app === null);
       } catch (error) {
-        form.querySelector("details").open ||= MORE.some(([name]) => name in (error.details ?? {}));
         showErrors(form, inWords(error));
       }
     });
