@@ -147,6 +147,10 @@ class ConnectedAppDetails(TypedDict):
     """The changes that you have not consented to, one sentence each; empty if there are none."""
     connected_at: int
     """The time at which you granted this access, in epoch seconds."""
+    expires_at: int | None
+    """The time at which this access expires, in epoch seconds; null if it does not."""
+    in_force: list[RestrictionSet]
+    """What you restricted the app to, and what of it is used; empty if nothing."""
     last_used: int | None
     """The time of the app's last call for you, in epoch seconds; null if there was none."""
     live_connections: int

@@ -1,7 +1,8 @@
 """Restrictions of tokens and of apps' authorizations: their fields, and the calls about them."""
 
 import ipaddress
-from typing import Annotated, Any, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -71,6 +72,21 @@ class Restrictions(BaseModel):
         """Return the names of the fields that allow something that `before` does not."""
         return [name for name in type(before).model_fields if self._is_looser(name, before)]
 
+    def tightened_by(self, other: "Restrictions") -> Self:
+        """Return these, with the values of `other` for the fields that allow more than it does."""
+        return self.model_copy(
+            update={name: getattr(other, name) for name in self.looser_than(other)}
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields that are set, as replies have them."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            name: float(value) if isinstance(value, Decimal) else value
+            for name, value in values.items()
+            if value is not None
+        }
+
     def _is_looser(self, name: str, before: "Restrictions") -> bool:
         new, old = getattr(self, name), getattr(before, name)
         if old is None or new == old:
@@ -99,7 +115,7 @@ class TradingRestrictions(Restrictions):
     max_stake: Amount = Field(
         None,
         title="Highest price of a contract",
-        description="The highest price of a contract.",
+        description="The highest price of a contract: one that costs more is not bought.",
         examples=["10"],
     )
     max_stake_per_day: Amount = Field(
@@ -158,6 +174,17 @@ class TradingRestrictions(Restrictions):
         description="Seconds after its last connection is gone, after which what it has bought is"
         " sold, as far as that is possible.",
     )
+
+    def tightened_by(self, other: Restrictions) -> Self:
+        """Return these, with the values of `other` for the fields that allow more than it does.
+
+        Of hours without purchases, those of both.
+        """
+        found = super().tightened_by(other)
+        if "no_trading" in self.looser_than(other):
+            hours = {*(self.no_trading or ()), *(getattr(other, "no_trading", None) or ())}
+            return found.model_copy(update={"no_trading": sorted(hours)})
+        return found
 
     def _is_looser(self, name: str, before: Restrictions) -> bool:
         if name == "no_trading":  # more hours are stricter
@@ -309,11 +336,14 @@ class AppRestrict(Request):
 
     app_restrict: Annotated[Int, Field(ge=1)] = Field(description="The id of the app.")
     restrictions: RestrictionFields
+    expires_at: NewExpiry = None
 
 
 class RestrictedApp(TypedDict):
     app_id: int
     """The id of the app."""
+    expires_at: int | None
+    """The time at which your authorization expires, in epoch seconds; null if it does not."""
     in_force: list[RestrictionSet]
     """The restrictions of your authorization of it; empty if there are none."""
 

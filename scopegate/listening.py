@@ -9,6 +9,7 @@ from ipaddress import ip_network
 
 from scopegate.app import METRICS, Running
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
 from scopegate.gateway.web.metrics_page import MetricsPage, OfProcess
@@ -65,11 +66,13 @@ def site(gateway: Running, *, secure: bool) -> Site:
         gateway.store.catch_up()  # another worker process may just have registered it
         return gateway.access.app(app_id)
 
+    kinds = gateway.service(RestrictionKinds)
     token = gateway.settings.metrics_token
     return Site(
         gateway.registry,
-        TokenEndpoint(gateway.store, gateway.registry.scopes),
+        TokenEndpoint(gateway.store, gateway.registry.scopes, kinds),
         app_of=app_of,
+        kinds=kinds,
         workers=gateway.workers,
         limiter=gateway.requests,
         fault=gateway.health.fault,

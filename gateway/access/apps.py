@@ -353,6 +353,10 @@ class AppLink:
     created_at: float
     last_used_at: float | None
     agreement: Agreement
+    restrictions_id: int | None
+    """What it is restricted to; `None` if it is not."""
+    expires_at: float | None
+    """When it expires with its tokens, in epoch seconds; `None` if it does not."""
     suspended: bool
     """Whether the app has gone beyond the agreement, so that the user must agree again."""
 
@@ -457,7 +461,8 @@ def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
 _LINKS = (
     "SELECT apps.*, links.id AS link_id, links.scopes AS link_scopes, links.loginids,"
     " links.created_at AS linked_at, links.last_used_at, links.agreed_name, links.agreed_scopes,"
-    " links.agreed_redirect_uri, links.agreed_markup, links.suspended_at"
+    " links.agreed_redirect_uri, links.agreed_markup, links.suspended_at, links.restrictions_id,"
+    " links.expires_at"
     " FROM links JOIN apps ON apps.id = links.app_id WHERE links.ended_at IS NULL"
 )
 
@@ -476,6 +481,8 @@ def _link(row: Row) -> AppLink:
             row["agreed_redirect_uri"],
             row["agreed_markup"],
         ),
+        row["restrictions_id"],
+        row["expires_at"],
         row["suspended_at"] is not None,
     )
 

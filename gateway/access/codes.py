@@ -13,9 +13,11 @@ import hmac
 import time
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from scopegate.gateway.access import apps, tokens
+from scopegate.gateway.access import apps, restrictions, tokens
 from scopegate.gateway.access.apps import AppLink
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls import token_form
 from scopegate.store.transactions import Snapshot, Transaction
 
@@ -53,6 +55,10 @@ class Exchanged:
     link: AppLink
     tokens: list[tuple[str, str]]
     """The login id and the whole token, for each account."""
+    lifetime: int
+    """The seconds for which the tokens are valid."""
+    restrictions: dict[str, Any]
+    """What the authorization is restricted to, by the names of the fields; empty if it is not."""
 
 
 def is_known(reader: Snapshot, text: str) -> bool:
@@ -62,11 +68,18 @@ def is_known(reader: Snapshot, text: str) -> bool:
 
 
 def exchange(
-    transaction: Transaction, text: str, *, app_id: int, redirect_uri: str | None, verifier: str
+    transaction: Transaction,
+    kinds: RestrictionKinds,
+    text: str,
+    *,
+    app_id: int,
+    redirect_uri: str | None,
+    verifier: str,
 ) -> Exchanged | None:
     """Exchange a code for tokens. Returns `None` if anything is wrong with it.
 
-    A second use with the right verifier ends the authorization.
+    The tokens have the restrictions of the authorization, and expire with it. A second use with the
+    right verifier ends the authorization.
     """
     row = transaction.one("SELECT * FROM codes WHERE digest = ?", token_form.digest(text))
     if row is None:
@@ -85,13 +98,15 @@ def exchange(
     if row["used_at"] is not None:
         apps.end_link(transaction, link.id)
         return None
-    if row["expires_at"] <= time.time():
-        return None
     now = time.time()
-    issue = partial(tokens.issue, transaction, link.id, link.app.name, expires_at=now + TOKENS_LAST)
+    ends = now + TOKENS_LAST if link.expires_at is None else min(now + TOKENS_LAST, link.expires_at)
+    if row["expires_at"] <= now or ends <= now:
+        return None
+    issue = partial(tokens.issue, transaction, link.id, link.app.name, expires_at=ends)
     issued = [(loginid, issue(loginid, link.scopes)) for loginid in link.loginids]
     transaction.execute("UPDATE codes SET used_at = ? WHERE digest = ?", now, row["digest"])
-    return Exchanged(link, issued)
+    held = restrictions.all_in_force(transaction, kinds, link.restrictions_id)
+    return Exchanged(link, issued, int(ends - now), held[0].values if held else {})
 
 
 def challenge_of(verifier: str) -> str:

@@ -11,6 +11,8 @@ Rules:
   code, which is useless without its verifier, into tokens in the URL.
 - Redirects of the code flow name their issuer (`iss`, RFC 9207); those with tokens do not.
 - A parameter that occurs twice, or cannot be parsed, is refused, never guessed.
+- An app may ask to be restricted (`authorization_details`, RFC 9396): its user may then restrict it
+  more, but not less.
 """
 
 import re
@@ -19,12 +21,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import orjson
+
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.app_messages import is_target
+from scopegate.schemas.restriction_messages import Restrictions
 from scopegate.schemas.scopes import Scopes
 
 MAX_STATE = 1024
+DETAILS_TYPE = "scopegate_restrictions"
+"""The `type` of `authorization_details` that request restrictions (RFC 9396, 2)."""
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 APP_ID = re.compile(r"[0-9]{1,15}", re.ASCII)
@@ -38,6 +46,7 @@ _KNOWN = [
     "state",
     "code_challenge",
     "code_challenge_method",
+    "authorization_details",
 ]
 
 _OF_CODES = frozenset({"response_type", "client_id", "code_challenge", "code_challenge_method"})
@@ -59,6 +68,8 @@ class AuthorizationRequest:
     app: App
     flow: Flow
     scopes: frozenset[str]
+    restrictions: Restrictions
+    """What the app asks to be restricted to; no field is set if it does not ask."""
     state: str | None
     challenge: str
     redirect_uri_given: bool
@@ -90,11 +101,16 @@ def _returned(app: App, answer: Iterable[tuple[str, str]], state: str | None, is
 
 
 def understand(
-    query: str, app_of: Callable[[int], App | None], scopes: Scopes, issuer: str = ""
+    query: str,
+    app_of: Callable[[int], App | None],
+    scopes: Scopes,
+    kinds: RestrictionKinds,
+    issuer: str = "",
 ) -> AuthorizationRequest:
     """Parse the query of the consent page; `issuer` is the page's origin.
 
-    `scopes` are those that the gateway declares: no others can be granted.
+    `scopes` are those that the gateway declares: no others can be granted. `kinds` are the
+    restrictions that it has: no others can be requested.
 
     Raises `ApiError` with a sentence for the user if it cannot be granted. Once the app, its
     redirect URI and the `state` are found valid, `details.back` is the redirect URI with the error.
@@ -149,6 +165,7 @@ def understand(
         app=app,
         flow=flow,
         scopes=_scopes(app, parameters, scopes, returning),
+        restrictions=_restrictions(parameters, kinds, returning),
         state=state,
         challenge=challenge,
         redirect_uri_given="redirect_uri" in parameters,
@@ -200,6 +217,35 @@ def _scopes(
             "invalid_scope", f"This gateway offers none of the scopes that {app.name} asks for."
         )
     return requested & scopes.names
+
+
+def _restrictions(
+    parameters: Mapping[str, str],
+    kinds: RestrictionKinds,
+    returning: Callable[[str, str], ApiError],
+) -> Restrictions:
+    """Return the requested restrictions (RFC 9396, 2 and 5)."""
+    text = parameters.get("authorization_details")
+    if text is None:
+        return kinds.checked({})
+
+    def invalid(sentence: str) -> ApiError:
+        return returning("invalid_authorization_details", sentence)
+
+    try:
+        details = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise invalid("authorization_details is not valid JSON.") from None
+    if not (isinstance(details, list) and len(details) == 1 and isinstance(details[0], dict)):
+        raise invalid("authorization_details must be an array of one object.")
+    [fields] = details
+    if fields.pop("type", None) != DETAILS_TYPE:
+        raise invalid(f"The type of the object in authorization_details must be {DETAILS_TYPE}.")
+    try:
+        return kinds.checked(fields, "authorization_details")
+    except ApiError as refused:
+        problems = [f"{name}: {sentence}" for name, sentence in (refused.details or {}).items()]
+        raise invalid(" ".join(problems)) from None
 
 
 def _refusal(sentence: str, details: Mapping[str, Any] | None = None) -> ApiError:

@@ -326,9 +326,11 @@ def issue(
 ) -> str:
     """Issue a token to an app for one account and return its text.
 
+    It has the restrictions of the authorization, and expires with it, or at `expires_at` before.
     Beyond `MAX_PER_AUTHORIZATION` the oldest ends.
     """
-    row = transaction.single("SELECT restrictions_id FROM links WHERE id = ?", link_id)
+    row = transaction.single("SELECT restrictions_id, expires_at FROM links WHERE id = ?", link_id)
+    ends = [each for each in (expires_at, row["expires_at"]) if each is not None]
     text = create(
         transaction,
         NewToken(
@@ -337,7 +339,7 @@ def issue(
             scopes,
             kind="app",
             link_id=link_id,
-            expires_at=expires_at,
+            expires_at=min(ends, default=None),
             restrictions_id=row["restrictions_id"],
         ),
     )
@@ -726,7 +728,29 @@ def restrict_link(
         may_loosen=True,
     )
     transaction.execute("UPDATE links SET restrictions_id = ? WHERE id = ?", number, link_id)
+    row = transaction.single("SELECT app_id, user_id FROM links WHERE id = ?", link_id)
+    audit.record(
+        transaction,
+        Event.APP_RESTRICTED,
+        row["user_id"],
+        app=row["app_id"],
+        authorization=link_id,
+        restrictions=values.as_json(),
+    )
     return number
+
+
+def set_link_expiry(transaction: Transaction, link_id: int, expires_at: float | None) -> None:
+    """Let an authorization expire at this time, and its tokens then at the latest.
+
+    `None` lets it not expire. Tokens that were issued before then keep their time.
+    """
+    transaction.execute("UPDATE links SET expires_at = ? WHERE id = ?", expires_at, link_id)
+    if expires_at is not None:
+        held = transaction.all(
+            "SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id
+        )
+        expire_by(transaction, _ids(held), expires_at)
 
 
 def _check_accounts(values: Restrictions, loginids: list[str]) -> None:
@@ -745,7 +769,7 @@ def _record_restrictions(transaction: Transaction, token: Token, values: Restric
         token.user_id,
         token=token.id,
         masked=token.masked,
-        restrictions=values.model_dump(mode="json", exclude_none=True),
+        restrictions=values.as_json(),
     )
 
 

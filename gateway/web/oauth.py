@@ -1,5 +1,7 @@
 """The token endpoint: `POST /oauth2/token` exchanges a code for tokens (RFC 6749, 4.1.3).
 
+The response names the restrictions that the user has set (`authorization_details`, RFC 9396, 7).
+
 Rules: apps have no secret, so a code is bound to its app by the PKCE challenge. Errors are those of
 RFC 6749, 5.2, and `temporarily_unavailable` (4.1.2.1) while the store fails. Wrong codes are not
 counted: they cannot be guessed, and counting them would let anybody who opens an app's callback
@@ -15,7 +17,8 @@ import orjson
 
 from scopegate.gateway.access import codes
 from scopegate.gateway.access.codes import Exchanged
-from scopegate.gateway.access.consent import APP_ID
+from scopegate.gateway.access.consent import APP_ID, DETAILS_TYPE
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, storage_unavailable
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
@@ -36,7 +39,8 @@ _HEADERS = {
 class TokenEndpoint:
     """`POST /oauth2/token`: exchanges a code for tokens (RFC 6749, 4.1.3)."""
 
-    def __init__(self, store: Store, scopes: Scopes) -> None:
+    def __init__(self, store: Store, scopes: Scopes, kinds: RestrictionKinds) -> None:
+        self._kinds = kinds
         self._store = store
         self._scopes = scopes
 
@@ -64,20 +68,18 @@ class TokenEndpoint:
                 "The code is unknown, used, older than a minute, or for another client_id,"
                 " redirect_uri or code_verifier.",
             )
-        return _answer(
-            200,
-            {
-                "access_token": exchanged.tokens[0][1],
-                "token_type": "Bearer",
-                "expires_in": codes.TOKENS_LAST,
-                "scope": " ".join(
-                    self._scopes.in_order(exchanged.link.scopes & self._scopes.names)
-                ),
-                "accounts": [
-                    {"loginid": loginid, "token": token} for loginid, token in exchanged.tokens
-                ],
-            },
-        )
+        body: dict[str, Any] = {
+            "access_token": exchanged.tokens[0][1],
+            "token_type": "Bearer",
+            "expires_in": exchanged.lifetime,
+            "scope": " ".join(self._scopes.in_order(exchanged.link.scopes & self._scopes.names)),
+            "accounts": [
+                {"loginid": loginid, "token": token} for loginid, token in exchanged.tokens
+            ],
+        }
+        if exchanged.restrictions:  # as granted: RFC 9396, 7
+            body["authorization_details"] = [{"type": DETAILS_TYPE, **exchanged.restrictions}]
+        return _answer(200, body)
 
     async def _exchange(self, form: Mapping[str, str]) -> Exchanged | None:
         code, verifier, app_id = form["code"], form["code_verifier"], form["client_id"]
@@ -93,6 +95,7 @@ class TokenEndpoint:
             return await self._store.write(
                 lambda transaction: codes.exchange(
                     transaction,
+                    self._kinds,
                     code,
                     app_id=int(app_id),
                     redirect_uri=form.get("redirect_uri") or None,

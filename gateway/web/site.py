@@ -24,6 +24,7 @@ import orjson
 
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.counting import RequestLimiter, block_of
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.hosts import is_public, name_of
@@ -79,6 +80,7 @@ class Site:
         token_endpoint: TokenEndpoint,
         *,
         app_of: Callable[[int], App | None],
+        kinds: RestrictionKinds,
         secure: bool,
         workers: Workers,
         limiter: RequestLimiter,
@@ -98,6 +100,7 @@ class Site:
         self._registry = registry
         self._token_endpoint = token_endpoint
         self._app_of = app_of
+        self._kinds = kinds
         self._secure = secure
         self._keeps_to_tls = keeps_to_tls
         self._pages = dict(_pages(has_exchange=has_exchange))
@@ -186,7 +189,7 @@ class Site:
     def _consent(self, request: HttpRequest, page: HttpResponse) -> HttpResponse:
         """Return the consent page, with status 400 if the authorization request is invalid."""
         try:
-            consent.understand(request.query, self._app_of, self._registry.scopes)
+            consent.understand(request.query, self._app_of, self._registry.scopes, self._kinds)
         except ApiError:  # the page itself explains what is wrong
             headers = {name: value for name, value in page.headers.items() if name != "etag"}
             return HttpResponse(400, page.body, page.content_type, headers)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from scopegate.gateway.access import apps, audit, oversight, token_hints
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.access.oversight import ManagedToken
+from scopegate.gateway.access.oversight import Connected, ManagedToken
 from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.access.tokens import Token
 from scopegate.gateway.calls.registry import OWNER, Registry, call
@@ -62,8 +62,15 @@ class Oversight:
         """
         user_id = session.grant.user_id
         await self._access.flush_if_possible()
-        found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
-        live = await self._access.live_connections([one.token_ids for one in found])
+
+        def job(reader: Snapshot) -> list[tuple[Connected, list[RestrictionSet]]]:
+            return [
+                (one, in_force(reader, self._kinds, one.link.restrictions_id))
+                for one in oversight.connected(reader, user_id)
+            ]
+
+        found = await self._store.read(job)
+        live = await self._access.live_connections([one.token_ids for one, _ in found])
         return {
             "connected_apps": [
                 {
@@ -73,6 +80,8 @@ class Oversight:
                     if one.link.suspended
                     else [],
                     "connected_at": int(one.link.created_at),
+                    "expires_at": _seconds(one.link.expires_at),
+                    "in_force": held,
                     "last_used": _seconds(one.link.last_used_at),
                     "live_connections": connections,
                     "loginids": one.loginids,
@@ -82,7 +91,7 @@ class Oversight:
                     "owner": one.owner,
                     "scopes": self._scopes.in_order(one.link.scopes),
                 }
-                for one, connections in zip(found, live, strict=True)
+                for (one, held), connections in zip(found, live, strict=True)
             ]
         }
 

@@ -17,6 +17,7 @@ from scopegate.handlers.gateway.token_calls import check_scopes
 from scopegate.schemas.restriction_messages import (
     AppRestrict,
     AppRestrictReply,
+    RestrictedApp,
     RestrictedToken,
     RestrictionKind,
     RestrictionKindsReply,
@@ -165,19 +166,31 @@ class RestrictedTokens:
 
     @call("app_restrict", needs=OWNER, error_codes=("InvalidAppID",))
     async def app_restrict(self, request: AppRestrict, session: Session) -> AppRestrictReply:
-        """Replace the restrictions of a connected app, at once on live connections too."""
+        """Replace the restrictions of a connected app, at once on live connections too.
+
+        What of a cap is used stays used. If you let it expire later than before, its present tokens
+        still expire as before.
+        """
         grant = session.grant
+        check_new_expiry(request.expires_at)
         values = self._kinds.checked(request.restrictions)
 
-        def job(transaction: Transaction) -> list[RestrictionSetBody]:
+        def job(transaction: Transaction) -> RestrictedApp:
             link = apps.link_of_user(transaction, request.app_restrict, grant.user_id)
             if link is None:
                 raise ApiError("InvalidAppID", "No app with this app_id is connected to you.")
             number = tokens.restrict_link(transaction, self._kinds, link.id, link.loginids, values)
-            return in_force(transaction, self._kinds, number)
+            expires_at = link.expires_at
+            if request.expires_at is not None:
+                expires_at = request.expires_at or None
+                tokens.set_link_expiry(transaction, link.id, expires_at)
+            return {
+                "app_id": request.app_restrict,
+                "expires_at": None if expires_at is None else int(expires_at),
+                "in_force": in_force(transaction, self._kinds, number),
+            }
 
-        held = await self._access.write(grant, job)
-        return {"app_restrict": {"app_id": request.app_restrict, "in_force": held}}
+        return {"app_restrict": await self._access.write(grant, job)}
 
     def _described(self, reader: Snapshot, token: Token, text: str) -> RestrictedToken:
         return {

@@ -19,6 +19,8 @@ CREATE INDEX restrictions_of_link ON restrictions (link_id) WHERE link_id IS NOT
 
 ALTER TABLE tokens ADD COLUMN restrictions_id INTEGER REFERENCES restrictions (id);
 ALTER TABLE links ADD COLUMN restrictions_id INTEGER REFERENCES restrictions (id);
+-- When the authorization expires, with its tokens (epoch seconds); NULL if it does not.
+ALTER TABLE links ADD COLUMN expires_at REAL;
 CREATE INDEX tokens_with_restrictions ON tokens (restrictions_id) WHERE restrictions_id IS NOT NULL;
 
 -- One row for each row of `restrictions`, with the same id and parent. Amounts are in the smallest

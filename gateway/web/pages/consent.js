@@ -6,6 +6,8 @@
 // - A sign-in that was made on this page, for this, ends with it; an earlier one stays.
 // - The most dangerous permission comes first, and none that can change something is selected.
 // - The choices are kept if the user has to sign in again.
+// - Restrictions begin with what holds anyway: those that the app requests, and those of the user's
+//   earlier consent. Until these are read, none are sent, and the gateway takes the same.
 
 import {
   busy,
@@ -22,6 +24,12 @@ import {
   skeleton,
 } from "/assets/dom.js";
 import { byDanger, insist, picked, scopeChoices } from "/assets/owner.js";
+import {
+  foldedFields,
+  plainList,
+  restrictionFields,
+  restrictionKinds,
+} from "/assets/restrictions.js";
 import {
   accountText,
   api,
@@ -89,8 +97,9 @@ function refuseButton(host) {
 
 // What is asked.
 
-function showAsked(asked, info) {
+function showAsked(asked, info, kinds) {
   const { name, owner, returns_to: host, scopes, app_markup_percentage: markup } = asked;
+  const { restrictions } = asked;
   fill(
     byId("asked"),
     h("h1", {}, `Allow ${name} to access your accounts?`),
@@ -112,16 +121,26 @@ function showAsked(asked, info) {
       { "data-guest": true },
       h("h2", {}, "Permissions"),
       scopeList(byDanger(scopes, info), info.forApps),
+      isRestricted(restrictions) && [
+        h("h2", {}, "Restrictions"),
+        h("p", { class: "hint" }, `${name} asks for no more than this:`),
+        plainList(restrictions, kinds),
+      ],
     ),
   );
 }
 
-/** Show who registered the app, and what has changed since consent, to a signed-in user. */
-async function showOwner() {
+function isRestricted(restrictions) {
+  return Object.keys(restrictions).length > 0;
+}
+
+/** Show who registered the app, changes since consent, and restrictions, to a signed-in user. */
+async function showOwner(choices, { email }) {
   try {
     const { consent_request: asked } = await insist(() => api.ask({ consent_request: 1, query }));
     fill(byId("owner"), asked.owner);
     fill(byId("changes"), asked.changes.length > 0 && changesNotice(asked));
+    choices.showRestrictions(asked, email);
   } catch {
     // Allowing reports what is wrong with the app; the owner's name would add nothing.
   }
@@ -200,28 +219,45 @@ function permissionChoices({ scopes }, info) {
   });
 }
 
-function buildChoices(asked, info) {
+/** The restrictions to choose; those that the app requests can only be made stricter. */
+function restrictionChoices(asked, kinds) {
+  const { name, expires_at: expiresAt, proposed_restrictions: values, restrictions } = asked;
+  const fields = restrictionFields(kinds, { values, expiresAt });
+  const hint = isRestricted(restrictions)
+    ? `${name} asks for restrictions. You can make them stricter, and add others.`
+    : `What ${name} may do at most. Empty fields restrict nothing.`;
+  const open = isRestricted(values) || expiresAt !== null;
+  return { ...fields, folded: foldedFields(fields, { open, hint }) };
+}
+
+function buildChoices(asked, info, kinds) {
   const { name, returns_to: host } = asked;
   const form = h("form");
   const allow = h("button", { type: "submit", class: "primary" }, `Allow ${name}`);
   const { button: refuse, place } = refuseButton(host);
   const accounts = h("div");
+  const restricting = h("div");
   form.append(
     permissionChoices(asked, info),
     accounts,
+    restricting,
     h("div", { class: "actions" }, allow, refuse),
     place,
     h(
       "p",
       { class: "hint consent-after" },
-      "You can see its activity and revoke access at any time under Connected apps.",
+      "You can see its activity, restrict it and revoke access at any time under Connected apps.",
     ),
   );
   form.onsubmit = (event) => {
     event.preventDefault();
-    decide(allow, () => give(form, asked));
+    decide(allow, () => give(form, asked, restrictions));
   };
   let shownFor = null;
+  let restrictions = null;
+  let restrictedFor = null;
+  const showCurrency = () => restrictions?.setCurrency(currencyOf(form) ?? "");
+  form.onchange = showCurrency;
   return {
     form,
     /** List the accounts of the signed-in user; a selection of the same user is kept. */
@@ -230,6 +266,17 @@ function buildChoices(asked, info) {
         shownFor = email;
         const who = h("p", {}, "You are signed in as ", h("strong", {}, email), ".");
         fill(accounts, accountChoices(owned), who);
+        restrictions = null;
+        fill(restricting);
+      }
+    },
+    /** Let the user with this address choose restrictions; a choice of the same user is kept. */
+    showRestrictions(latest, email) {
+      if (restrictions === null || restrictedFor !== email) {
+        restrictedFor = email;
+        restrictions = restrictionChoices(latest, kinds);
+        fill(restricting, restrictions.folded);
+        showCurrency();
       }
     },
   };
@@ -240,11 +287,22 @@ function chosenOf(field) {
   return field.type === "hidden" ? [field.value] : picked(field);
 }
 
-async function give(form, { name, returns_to: host, app_markup_percentage: markup }) {
+/** The currency of amounts: that of the first of the selected accounts, by its login id. */
+function currencyOf(form) {
+  const [first] = chosenOf(form.elements.loginids).sort();
+  return signedIn()?.accounts.find(({ loginid }) => loginid === first)?.currency;
+}
+
+async function give(form, asked, restrictions) {
+  const { name, returns_to: host, app_markup_percentage: markup } = asked;
   clearErrors(form);
   const { loginids, scopes } = form.elements;
   const shown = { name, returns_to: host, app_markup_percentage: markup };
-  const given = { ...shown, loginids: chosenOf(loginids), scopes: picked(scopes) };
+  const restricted = restrictions && {
+    restrictions: restrictions.values(),
+    expires_at: restrictions.expiresAt() ?? 0,
+  };
+  const given = { ...shown, loginids: chosenOf(loginids), scopes: picked(scopes), ...restricted };
   try {
     const { consent } = await api.ask({ consent: 1, query, ...given });
     await leave(consent.redirect_to, host);
@@ -262,16 +320,18 @@ async function start() {
   byId("asked").append(skeleton(4));
   let info;
   let asked;
+  let kinds;
   try {
     info = await insist(pageInfo);
+    kinds = await insist(restrictionKinds);
     const reply = await insist(() => api.ask({ consent_request: 1, query }));
     asked = reply.consent_request;
   } catch (error) {
     showRefused(error);
     return;
   }
-  showAsked(asked, info);
-  const choices = buildChoices(asked, info);
+  showAsked(asked, info, kinds);
+  const choices = buildChoices(asked, info, kinds);
   fill(byId("choices"), choices.form);
   const { button, place } = refuseButton(asked.returns_to);
   fill(byId("refuse"), h("div", { class: "actions" }, button), place);
@@ -283,7 +343,7 @@ async function start() {
       showSignIn(reason);
     } else {
       choices.showAccounts(signIn);
-      showOwner();
+      showOwner(choices, signIn);
     }
   };
   const ended = "Your session has ended. Sign in to continue; your choices are kept.";

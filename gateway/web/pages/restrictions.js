@@ -5,6 +5,7 @@
 // - An empty field restricts nothing.
 
 import { amountText, field, fill, h, moment, withCode } from "/assets/dom.js";
+import { formDialog } from "/assets/owner.js";
 import { api } from "/assets/session.js";
 
 /** The restrictions of this gateway: `[{ name, label, words, input, example }]`. */
@@ -85,6 +86,23 @@ export function foldedFields({ element }, { open = false, hint } = {}) {
   // The browser cannot show what is wrong with a control that is folded away.
   folded.addEventListener("invalid", () => (folded.open = true), { capture: true });
   return folded;
+}
+
+/**
+ * Asks for the restrictions of a token or an app in a dialog; `begin` is as for `restrictionFields`.
+ *
+ * `save({ restrictions, expires_at })` sends them, without an expiry that stays, and resolves to a
+ * function that shows the result.
+ */
+export function restrictionDialog(name, hint, kinds, begin, save) {
+  const fields = restrictionFields(kinds, begin);
+  const send = () => {
+    const now = fields.expiresAt();
+    const expiry = now !== begin.expiresAt && { expires_at: now ?? 0 };
+    return save({ restrictions: fields.values(), ...expiry });
+  };
+  const parts = [h("p", { class: "hint" }, hint), fields.element];
+  formDialog(`Restrictions of “${name}”`, "Save restrictions", parts, send).classList.add("wide");
 }
 
 function textOf(value) {

@@ -17,7 +17,6 @@ import {
   h,
   localTime,
   moment,
-  openDialog,
   scopeBadges,
   secretLine,
   showErrors,
@@ -27,6 +26,7 @@ import {
 } from "/assets/dom.js";
 import {
   begin,
+  formDialog,
   insist,
   keepFresh,
   liveBadge,
@@ -39,6 +39,7 @@ import {
   expiryText,
   foldedFields,
   ownRestrictions,
+  restrictionDialog,
   restrictionFields,
   restrictionKinds,
   restrictionList,
@@ -241,51 +242,18 @@ function madeWith({ loginid, parent }) {
   return [`created with token ${parent.name}${of}, ending in `, last];
 }
 
-/** A dialog with a form; `send()` sends it and returns a function that shows the result. */
-function openForm(title, action, parts, send) {
-  const button = h("button", { type: "submit", class: "primary" }, action);
-  const form = h("form", {}, ...parts, h("div", { class: "actions" }, button));
-  const dialog = openDialog(title, form);
-  form.onsubmit = (event) => {
-    event.preventDefault();
-    busy(button, async () => {
-      clearErrors(form);
-      try {
-        const show = await send();
-        await refresh();
-        dialog.close();
-        show();
-      } catch (error) {
-        showErrors(form, error);
-      }
-    });
-  };
-  return dialog;
-}
-
-function editRestrictions({ name, token, loginid, in_force: sets, expires_at: before }, kinds) {
+function editRestrictions({ name, token, loginid, in_force: sets, expires_at: expiresAt }, kinds) {
   const { currency } = signedIn().accounts.find((one) => one.loginid === loginid);
-  const fields = restrictionFields(kinds, {
-    values: ownRestrictions(sets, "token"),
-    expiresAt: before,
-    currency,
-  });
   const hint =
     "They apply at once, also to programs that are signed in, and to tokens created with this one." +
     " What is already used counts. Empty fields restrict nothing.";
-  const send = async () => {
-    const now = fields.expiresAt();
-    await api.ask({
-      token_restrict: token,
-      loginid,
-      restrictions: fields.values(),
-      ...(now !== before && { expires_at: now ?? 0 }),
-    });
+  const begin = { values: ownRestrictions(sets, "token"), expiresAt, currency };
+  restrictionDialog(name, hint, kinds, begin, async (changed) => {
+    await api.ask({ token_restrict: token, loginid, ...changed });
+    await refresh();
     const text = `The restrictions of “${name}” were changed.`;
     return () => showResult(byId("changed"), "good", h("p", {}, text));
-  };
-  const parts = [h("p", { class: "hint" }, hint), fields.element];
-  openForm(`Restrictions of “${name}”`, "Save restrictions", parts, send).classList.add("wide");
+  });
 }
 
 function replaceSecret({ name, token, loginid }) {
@@ -303,6 +271,7 @@ function replaceSecret({ name, token, loginid }) {
     const overlap = Number(fieldset.querySelector("input:checked").value);
     const request = { token_rotate: token, loginid, overlap };
     const { token_rotate: made } = await api.ask(request);
+    await refresh();
     const until = Date.now() / 1000 + overlap;
     const old =
       overlap === 0
@@ -317,7 +286,7 @@ function replaceSecret({ name, token, loginid }) {
   const text =
     "The token gets a new secret. Its permissions, its restrictions and what of them is used, and " +
     "the tokens created with it stay as they are.";
-  openForm(`Replace the secret of “${name}”?`, "Replace secret", [h("p", {}, text), fieldset], send);
+  formDialog(`Replace the secret of “${name}”?`, "Replace secret", [h("p", {}, text), fieldset], send);
 }
 
 async function removeToken({ name, token, loginid }, button) {
