@@ -243,7 +243,7 @@ function madeWith({ loginid, parent }) {
 }
 
 function editRestrictions({ name, token, loginid, in_force: sets, expires_at: expiresAt }, kinds) {
-  const { currency } = signedIn().accounts.find((one) => one.loginid === loginid);
+  const { currency } = signedIn().accounts.find((one) => one.loginid === loginid) ?? {}; // it may be new
   const hint =
     "They apply at once, also to programs that are signed in, and to tokens created with this one." +
     " What is already used counts. Empty fields restrict nothing.";
