@@ -59,7 +59,7 @@ class Restrictions(BaseModel):
         None,
         title="Accounts",
         description="The accounts that it reaches.",
-        examples=["CR900001, CR900002"],
+        examples=["CR123456, CR123457"],
     )
     calls_per_minute: OrAbsent[Annotated[Int, Field(ge=1, le=1_000_000)]] = Field(
         None,
