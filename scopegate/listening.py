@@ -12,7 +12,7 @@ from scopegate.gateway.access.apps import App
 from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
 from scopegate.gateway.web.metrics_page import MetricsPage, OfProcess
-from scopegate.gateway.web.oauth import TokenEndpoint
+from scopegate.gateway.web.oauth import endpoints
 from scopegate.gateway.web.site import Site
 from scopegate.offered import EXCHANGE
 from scopegate.settings import SettingsError
@@ -68,7 +68,7 @@ def site(gateway: Running, *, secure: bool) -> Site:
     token = gateway.settings.metrics_token
     return Site(
         gateway.registry,
-        TokenEndpoint(gateway.store, gateway.registry.scopes),
+        endpoints(gateway.store, gateway.registry.scopes, secure=secure),
         app_of=app_of,
         workers=gateway.workers,
         limiter=gateway.requests,

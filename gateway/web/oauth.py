@@ -8,10 +8,6 @@ lock out its other users.
 
 import re
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl
-
-import orjson
 
 from scopegate.gateway.access import codes
 from scopegate.gateway.access.codes import Exchanged
@@ -19,18 +15,13 @@ from scopegate.gateway.access.consent import APP_ID
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, storage_unavailable
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
+from scopegate.gateway.web.oauth_messages import Endpoint, OAuthError, answer, form_of, require
+from scopegate.gateway.web.oauth_metadata import METADATA, TOKEN, Metadata
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.errors import StoreUnavailableError
 from scopegate.store.store import Store
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
-_HEADERS = {
-    "cache-control": "no-store",
-    "pragma": "no-cache",
-    # Any page may read the response: no cookie is involved, and only a code yields tokens.
-    "access-control-allow-origin": "*",
-    "x-content-type-options": "nosniff",
-}
 
 
 class TokenEndpoint:
@@ -42,29 +33,31 @@ class TokenEndpoint:
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response to one request; an error is one of RFC 6749, 5.2, or a 503."""
-        form = _form(request)
-        if isinstance(form, HttpResponse):
-            return form
+        try:
+            return await self._answer(request)
+        except OAuthError as error:
+            return error.response()
+        except StoreUnavailableError:  # the store has logged it
+            sentence = storage_unavailable().message
+            return OAuthError("temporarily_unavailable", sentence, 503).response()
+
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
+        form = form_of(request)
         if "authorization" in request.headers or "client_secret" in form:
-            return _failed(
+            raise OAuthError(
                 "invalid_client", "Apps have no client_secret: send only client_id.", 401
             )
         if form.get("grant_type") != "authorization_code":
-            return _failed("unsupported_grant_type", "grant_type must be authorization_code.")
-        missing = [name for name in ("client_id", "code", "code_verifier") if not form.get(name)]
-        if missing:
-            return _failed("invalid_request", f"Missing parameters: {' and '.join(missing)}.")
-        try:
-            exchanged = await self._exchange(form)
-        except StoreUnavailableError:  # the store has logged it
-            return _failed("temporarily_unavailable", storage_unavailable().message, 503)
+            raise OAuthError("unsupported_grant_type", "grant_type must be authorization_code.")
+        require(form, "client_id", "code", "code_verifier")
+        exchanged = await self._exchange(form)
         if exchanged is None:
-            return _failed(
+            raise OAuthError(
                 "invalid_grant",
                 "The code is unknown, used, older than a minute, or for another client_id,"
                 " redirect_uri or code_verifier.",
             )
-        return _answer(
+        return answer(
             200,
             {
                 "access_token": exchanged.tokens[0][1],
@@ -95,7 +88,7 @@ class TokenEndpoint:
                     transaction,
                     code,
                     app_id=int(app_id),
-                    redirect_uri=form.get("redirect_uri") or None,
+                    redirect_uri=form.get("redirect_uri"),
                     verifier=verifier,
                 )
             )
@@ -103,31 +96,9 @@ class TokenEndpoint:
             return None
 
 
-def _form(request: HttpRequest) -> dict[str, str] | HttpResponse:
-    """Return the fields of the form, or the error response if there is no valid form."""
-    if request.method != "POST":
-        refused = _failed("invalid_request", "Request tokens with POST.", 405)
-        return HttpResponse(
-            405, refused.body, refused.content_type, {**refused.headers, "allow": "POST"}
-        )
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        return _failed("invalid_request", "The body must be application/x-www-form-urlencoded.")
-    try:
-        pairs = parse_qsl(
-            request.body.decode(), keep_blank_values=True, max_num_fields=50, errors="strict"
-        )
-    except ValueError:
-        return _failed("invalid_request", "The body is malformed.")
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        return _failed("invalid_request", "Each parameter may appear only once.")
-    return form
-
-
-def _failed(error: str, sentence: str, status: int = 400) -> HttpResponse:
-    return _answer(status, {"error": error, "error_description": sentence})
-
-
-def _answer(status: int, body: Mapping[str, Any]) -> HttpResponse:
-    return HttpResponse(status, orjson.dumps(body), "application/json", _HEADERS)
+def endpoints(store: Store, scopes: Scopes, *, secure: bool) -> Mapping[str, Endpoint]:
+    """Return the OAuth endpoints by path; `secure` if the gateway itself has TLS."""
+    return {
+        METADATA: Metadata(scopes, secure=secure),
+        TOKEN: TokenEndpoint(store, scopes),
+    }
