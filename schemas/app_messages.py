@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -207,6 +207,41 @@ class FlowOfApp(TypedDict):
 class AppFlowReply(TypedDict):
     app_flow: list[FlowOfApp]
     """The OAuth flows of your apps; with an app's token, only of those that it registered."""
+
+
+class AppSecret(AccountRequest):
+    """Show which apps of the user have a client secret, or change that of one app."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"app_secret": 1, "app_id": 1090, "action": "create"}]}
+    )
+
+    app_secret: One
+    app_id: OrAbsent[AppId] = Field(None, description="The app to change; needs `action`.")
+    action: OrAbsent[Literal["create", "delete"]] = Field(
+        None,
+        description="`create`: a new secret, instead of the one that the app has. `delete`: the app"
+        " is known by its id alone again.",
+    )
+
+
+class SecretOfApp(TypedDict):
+    app_id: int
+    """The id of the app."""
+    created: str | None
+    """When its client secret was created (UTC), `yyyy-mm-dd hh:mm:ss`; null if it has none."""
+
+
+class AppSecretBody(TypedDict):
+    apps: list[SecretOfApp]
+    """Your apps, oldest first."""
+    client_secret: NotRequired[str]
+    """The new client secret; it is not shown again."""
+
+
+class AppSecretReply(TypedDict):
+    app_secret: AppSecretBody
+    """Which of your apps have a client secret."""
 
 
 class AppGet(AccountRequest):

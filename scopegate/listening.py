@@ -68,7 +68,7 @@ def site(gateway: Running, *, secure: bool) -> Site:
     token = gateway.settings.metrics_token
     return Site(
         gateway.registry,
-        endpoints(gateway.store, gateway.registry.scopes, secure=secure),
+        endpoints(gateway.store, gateway.access, gateway.registry.scopes, secure=secure),
         app_of=app_of,
         workers=gateway.workers,
         limiter=gateway.requests,

@@ -81,7 +81,6 @@ def exchange(
         return None
     if not hmac.compare_digest(challenge_of(verifier), row["challenge"]):
         return None
-    transaction.actor = f"app {app_id}"
     if row["used_at"] is not None:
         apps.end_link(transaction, link.id)
         return None

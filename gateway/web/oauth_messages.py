@@ -1,12 +1,17 @@
 """Requests to the OAuth endpoints, and their responses: forms and errors (RFC 6749, 5.2)."""
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
 
+from scopegate.gateway.calls.errors import storage_unavailable
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
+from scopegate.store.errors import StoreUnavailableError
+
+T = TypeVar("T")
 
 Endpoint = Callable[[HttpRequest], HttpResponse | Coroutine[Any, Any, HttpResponse]]
 
@@ -44,6 +49,27 @@ def answer(
     return HttpResponse(
         status, orjson.dumps(body), "application/json", {**HEADERS, **(headers or {})}
     )
+
+
+def answering(
+    respond: Callable[[T, HttpRequest], Awaitable[HttpResponse]],
+) -> Callable[[T, HttpRequest], Coroutine[Any, Any, HttpResponse]]:
+    """Let an endpoint's method return a response also where it raises `OAuthError`.
+
+    While the store fails, it is `temporarily_unavailable` (RFC 6749, 4.1.2.1) with status 503.
+    """
+
+    @functools.wraps(respond)
+    async def with_errors(endpoint: T, request: HttpRequest) -> HttpResponse:
+        try:
+            return await respond(endpoint, request)
+        except OAuthError as error:
+            return error.response()
+        except StoreUnavailableError:  # the store has logged it
+            sentence = storage_unavailable().message
+            return OAuthError("temporarily_unavailable", sentence, 503).response()
+
+    return with_errors
 
 
 def form_of(request: HttpRequest) -> dict[str, str]:

@@ -9,12 +9,15 @@ one at which the browser does. The gateway answers only to names that are its ow
 from typing import Any
 
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
+from scopegate.gateway.web.oauth_clients import METHODS
 from scopegate.gateway.web.oauth_messages import OAuthError, answer
 from scopegate.schemas.scopes import Scopes
 
 METADATA = "/.well-known/oauth-authorization-server"
 AUTHORIZE = "/oauth2/authorize"
 TOKEN = "/oauth2/token"  # noqa: S105 - a path
+INTROSPECT = "/oauth2/introspect"
+REVOKE = "/oauth2/revoke"
 
 
 def issuer_of(request: HttpRequest, *, secure: bool) -> str:
@@ -47,7 +50,11 @@ class Metadata:
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": ["authorization_code"],
-            "token_endpoint_auth_methods_supported": ["none"],
+            "token_endpoint_auth_methods_supported": ["none", *METHODS],
+            "introspection_endpoint": issuer + INTROSPECT,
+            "introspection_endpoint_auth_methods_supported": METHODS,
+            "revocation_endpoint": issuer + REVOKE,
+            "revocation_endpoint_auth_methods_supported": METHODS,
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
         }

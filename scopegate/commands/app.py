@@ -14,7 +14,7 @@ from scopegate.commands.common import (
     table,
     with_database,
 )
-from scopegate.gateway.access import apps, users
+from scopegate.gateway.access import app_secrets, apps, users
 from scopegate.gateway.calls.registry import problems_of
 from scopegate.schemas.app_messages import AppOrigins, AppRegister
 from scopegate.schemas.scopes import in_order
@@ -118,6 +118,29 @@ def app_enable(db: Location | None, app_id: int) -> None:
     """Enable a disabled app: its tokens are valid again."""
     run_job(db, lambda transaction: apps.set_disabled(transaction, app_id, disabled=False))
     click.echo("enabled", err=True)
+
+
+@app.command("secret")
+@with_database
+@_APP_ID
+@click.option("--delete", is_flag=True, help="Delete the client secret of the app.")
+def app_secret(db: Location | None, app_id: int, delete: bool) -> None:
+    """Give an app a new client secret and print only that; it is not shown again."""
+
+    def job(transaction: Transaction) -> str | None:
+        found = apps.get(transaction, app_id)
+        if found is None:
+            raise StoreError(f"there is no app {app_id} (scopegate app list shows all)")
+        if not delete:
+            return app_secrets.create(transaction, found)
+        app_secrets.delete(transaction, found)
+        return None
+
+    secret = run_job(db, job)
+    if secret is None:
+        click.echo("deleted", err=True)
+    else:
+        click.echo(secret)
 
 
 @app.command("list")

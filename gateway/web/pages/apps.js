@@ -89,14 +89,22 @@ function card(app, info) {
   let current = app;
   const named = () => h("span", { class: "sr-only" }, ` ${current.name}`);
   const edit = h("button", { type: "button" });
+  const renew = h("button", { type: "button" });
+  const forget = h("button", { type: "button", class: "danger-quiet" });
   const remove = h("button", { type: "button", class: "danger-quiet" });
+  renew.onclick = () => createSecret(current, renew);
+  forget.onclick = () => deleteSecret(current, forget);
   edit.onclick = () => openForm(info, current, edit);
   remove.onclick = () => removeApp(current, remove);
   const update = (latest) => {
     current = latest;
     const appId = latest.app_id;
     fill(title, latest.name);
+    const hasSecret = latest.secret_created !== null;
     fill(edit, "Edit", named());
+    fill(renew, hasSecret ? "Replace secret" : "Create secret", named());
+    fill(forget, "Delete secret", named());
+    forget.hidden = !hasSecret;
     fill(remove, "Delete", named());
     fill(
       facts,
@@ -114,10 +122,14 @@ function card(app, info) {
         h("dt", {}, "Flow"),
         h("dd", {}, FLOWS[latest.flow].words),
       ],
+      hasSecret && [
+        h("dt", {}, "Client secret"),
+        h("dd", {}, `Created ${latest.secret_created} (UTC)`),
+      ],
     );
     fill(consent, ...consentPart(latest));
   };
-  const actions = h("div", { class: "actions" }, edit, remove);
+  const actions = h("div", { class: "actions" }, edit, renew, forget, remove);
   return { element: h("li", { class: "card" }, title, facts, consent, actions), update };
 }
 
@@ -136,6 +148,55 @@ function consentPart({ app_id: appId, redirect_uri: returnsTo, flow }) {
     h("p", {}, "Send users here for consent, or ", h("a", { href: link }, "try it"), ":"),
     secretLine(link, "consent link"),
   ];
+}
+
+// The client secret.
+
+/** Change the client secret of an app; `tell` builds what is shown about it afterwards. */
+async function changeSecret({ app_id: appId, name }, action, button, tell) {
+  await busy(button, async () => {
+    try {
+      const { app_secret: reply } = await api.ask({ app_secret: 1, app_id: appId, action });
+      await refresh();
+      showResult(byId("said"), "good", ...tell(reply));
+    } catch (error) {
+      const text = `The client secret of “${name}” was not changed. ${error.message}`;
+      showResult(byId("said"), "error", h("p", {}, text));
+    }
+  });
+}
+
+async function createSecret(app, button) {
+  const agreed =
+    app.secret_created === null ||
+    (await confirm({
+      title: `Replace the client secret of “${app.name}”?`,
+      text: "The present secret stops working immediately. Tokens that the app has stay valid.",
+      action: "Replace secret",
+      danger: true,
+    }));
+  if (agreed) {
+    await changeSecret(app, "create", button, ({ client_secret: secret }) => [
+      h("p", {}, `The client secret of “${app.name}”. Copy it now: it is not shown again.`),
+      secretLine(secret, "client secret"),
+    ]);
+  }
+}
+
+async function deleteSecret(app, button) {
+  const agreed = await confirm({
+    title: `Delete the client secret of “${app.name}”?`,
+    text:
+      "The app is known by its app ID alone from then on. It cannot use introspection and " +
+      "revocation any more.",
+    action: "Delete secret",
+    danger: true,
+  });
+  if (agreed) {
+    await changeSecret(app, "delete", button, () => [
+      h("p", {}, `The client secret of “${app.name}” was deleted.`),
+    ]);
+  }
 }
 
 async function removeApp({ app_id: appId, name }, button) {
@@ -354,8 +415,16 @@ begin(async (info) => {
   refresh = keepFresh(async () => {
     const { app_list: apps } = await api.ask({ app_list: 1 });
     const { app_flow: chosen } = await api.ask({ app_flow: 1 });
+    const { app_secret: secrets } = await api.ask({ app_secret: 1 });
+    const created = new Map(secrets.apps.map((app) => [app.app_id, app.created]));
     const flows = new Map(chosen.map(({ app_id: appId, flow }) => [appId, flow]));
-    show(apps.map((app) => ({ ...app, flow: flows.get(app.app_id) ?? "both" })));
+    show(
+      apps.map((app) => ({
+        ...app,
+        flow: flows.get(app.app_id) ?? "both",
+        secret_created: created.get(app.app_id) ?? null,
+      })),
+    );
     const wanted = apps.length === 0 ? none : list;
     if (!place.contains(wanted)) {
       fill(place, wanted);
