@@ -99,6 +99,7 @@ TESTED_BY: dict[str, str] = {
     "gateway/transport/handshake.py": "tests/gateway/test_server.py",
     "gateway/web/oauth.py": "tests/scenarios/test_codes.py",
     "gateway/web/oauth_messages.py": "tests/scenarios/test_codes.py",
+    "gateway/access/issuing.py": "tests/scenarios/test_refresh_tokens.py",
     "gateway/web/oauth_clients.py": "tests/scenarios/test_client_secrets.py",
     "gateway/web/token_status.py": "tests/scenarios/test_client_secrets.py",
     "gateway/access/app_secrets.py": "tests/scenarios/test_client_secrets.py",

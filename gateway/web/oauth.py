@@ -1,16 +1,16 @@
-"""The token endpoint: `POST /oauth2/token` exchanges a code for tokens (RFC 6749, 4.1.3).
+"""The token endpoint, `POST /oauth2/token`: codes and refresh tokens for tokens (RFC 6749).
 
 Rules: a code is bound to its app by the PKCE challenge, and by the app's secret if it has one.
-Errors are those of RFC 6749, 5.2. Wrong codes are not counted: they cannot be guessed, and counting
-them would let anybody who opens an app's callback lock out its other users.
+Errors are those of RFC 6749, 5.2. Wrong codes and refresh tokens are not counted: they cannot be
+guessed, and counting them would let anybody who opens an app's callback lock out its other users.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from scopegate.gateway.access import codes
-from scopegate.gateway.access.codes import Exchanged
+from scopegate.gateway.access import codes, issuing
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.issuing import Issued
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
 from scopegate.gateway.web.oauth_clients import Credentials, credentials_of
@@ -28,72 +28,123 @@ from scopegate.schemas.scopes import Scopes
 from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
+_Exchange = Callable[[Credentials, Mapping[str, str]], Awaitable[Issued]]
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 
 
 class TokenEndpoint:
-    """`POST /oauth2/token`: exchanges a code for tokens (RFC 6749, 4.1.3)."""
+    """`POST /oauth2/token`: exchanges a code or a refresh token for tokens (RFC 6749, 4.1.3, 6)."""
 
     def __init__(self, store: Store, access: Access, scopes: Scopes) -> None:
         self._store = store
         self._access = access
         self._scopes = scopes
+        self._exchanges: Mapping[str, _Exchange] = {
+            "authorization_code": self._of_code,
+            "refresh_token": self._of_refresh_token,
+        }
 
     @answering
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response to one request; an error is one of RFC 6749, 5.2."""
         form = form_of(request)
-        if form.get("grant_type") != "authorization_code":
-            raise OAuthError("unsupported_grant_type", "grant_type must be authorization_code.")
-        credentials = credentials_of(request, form)
-        require(form, "code", "code_verifier")
-        exchanged = await self._exchange(credentials, form)
-        if exchanged is None:
+        exchange = self._exchanges.get(form.get("grant_type", ""))
+        if exchange is None:
             raise OAuthError(
-                "invalid_grant",
-                "The code is unknown, used, older than a minute, or for another client_id,"
-                " redirect_uri or code_verifier.",
+                "unsupported_grant_type", f"grant_type must be {' or '.join(self._exchanges)}."
             )
+        issued = await exchange(credentials_of(request, form), form)
         return answer(
             200,
             {
-                "access_token": exchanged.tokens[0][1],
+                "access_token": issued.tokens[0][1],
                 "token_type": "Bearer",
-                "expires_in": codes.TOKENS_LAST,
-                "scope": " ".join(
-                    self._scopes.in_order(exchanged.link.scopes & self._scopes.names)
-                ),
+                "expires_in": issuing.TOKENS_LAST,
+                "refresh_token": issued.refresh_token,
+                "scope": " ".join(self._scopes.in_order(issued.scopes & self._scopes.names)),
                 "accounts": [
-                    {"loginid": loginid, "token": token} for loginid, token in exchanged.tokens
+                    {"loginid": loginid, "token": token} for loginid, token in issued.tokens
                 ],
             },
         )
 
-    async def _exchange(
-        self, credentials: Credentials, form: Mapping[str, str]
-    ) -> Exchanged | None:
+    async def _of_code(self, credentials: Credentials, form: Mapping[str, str]) -> Issued:
+        require(form, "code", "code_verifier")
         code, verifier = form["code"], form["code_verifier"]
-
-        def is_known(reader: Snapshot) -> bool:
-            credentials.check(reader)
-            return codes.is_known(reader, code)
-
-        def exchange(transaction: Transaction) -> Exchanged | None:
-            credentials.check(transaction)
-            return codes.exchange(
+        wrong = OAuthError(
+            "invalid_grant",
+            "The code is unknown, used, older than a minute, or for another client_id, redirect_uri"
+            " or code_verifier.",
+        )
+        await self._check(credentials, lambda reader: codes.is_known(reader, code), wrong)
+        if not _VERIFIER.fullmatch(verifier):
+            raise wrong
+        return await self._issued(
+            credentials,
+            lambda transaction: codes.exchange(
                 transaction,
                 code,
                 app_id=credentials.app_id,
                 redirect_uri=form.get("redirect_uri"),
                 verifier=verifier,
-            )
+            ),
+            wrong,
+        )
 
-        if not await self._store.read(is_known) or not _VERIFIER.fullmatch(verifier):
-            return None
+    async def _of_refresh_token(self, credentials: Credentials, form: Mapping[str, str]) -> Issued:
+        require(form, "refresh_token")
+        text = form["refresh_token"]
+        scopes = None if "scope" not in form else frozenset(form["scope"].split())
+        wrong = OAuthError(
+            "invalid_grant",
+            "The refresh_token is unknown, used, expired, or for another client_id, or its user"
+            " must consent again.",
+        )
+        await self._check(credentials, lambda reader: issuing.find(reader, text) is not None, wrong)
         try:
-            return await self._access.write_for_app(credentials.app_id, exchange)
+            return await self._issued(
+                credentials,
+                lambda transaction: issuing.refresh(
+                    transaction, text, app_id=credentials.app_id, scopes=scopes
+                ),
+                wrong,
+            )
+        except issuing.ScopeNotGrantedError:
+            raise OAuthError(
+                "invalid_scope", "The user has not granted all of these scopes."
+            ) from None
+
+    async def _check(
+        self, credentials: Credentials, is_known: Callable[[Snapshot], bool], wrong: OAuthError
+    ) -> None:
+        """Raise `OAuthError` before anything is written, if the app or what it sends is wrong."""
+
+        def check(reader: Snapshot) -> bool:
+            credentials.check(reader)
+            return is_known(reader)
+
+        if not await self._store.read(check):
+            raise wrong
+
+    async def _issued(
+        self,
+        credentials: Credentials,
+        issue: Callable[[Transaction], Issued | None],
+        wrong: OAuthError,
+    ) -> Issued:
+        """Return what a job issues; the app's credentials are checked in its transaction again."""
+
+        def job(transaction: Transaction) -> Issued | None:
+            credentials.check(transaction)
+            return issue(transaction)
+
+        try:
+            issued = await self._access.write_for_app(credentials.app_id, job)
         except ApiError:  # the user was disabled meanwhile
-            return None
+            raise wrong from None
+        if issued is None:
+            raise wrong
+        return issued
 
 
 def endpoints(

@@ -49,7 +49,7 @@ class Metadata:
             "scopes_supported": list(self._scopes),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_methods_supported": ["none", *METHODS],
             "introspection_endpoint": issuer + INTROSPECT,
             "introspection_endpoint_auth_methods_supported": METHODS,

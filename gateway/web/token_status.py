@@ -7,8 +7,9 @@ issued to the app, and those that it created with them.
 from collections.abc import Mapping
 from typing import Any
 
-from scopegate.gateway.access import tokens
+from scopegate.gateway.access import issuing, tokens
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.issuing import RefreshToken
 from scopegate.gateway.access.tokens import Token
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
@@ -41,20 +42,31 @@ class Introspection:
 
     def _status(self, reader: Snapshot, credentials: Credentials, text: str) -> Mapping[str, Any]:
         app = credentials.confidential(reader)
-        token = _token(reader, text)
-        if token is None or token.app_id != app.id or token.suspended:
-            return _INACTIVE
-        status: dict[str, Any] = {
-            "active": True,
-            "client_id": credentials.client_id,
-            "token_type": "Bearer",
-            "scope": " ".join(self._scopes.in_order(token.scopes & self._scopes.names)),
-            "sub": token.loginid,
-            "iat": int(token.created_at),
-        }
-        if token.expires_at is not None:
-            status["exp"] = int(token.expires_at)
-        return status
+        of_client = {"active": True, "client_id": credentials.client_id}
+        token, refresh_token = _found(reader, text)
+        if token is not None and token.app_id == app.id and not token.suspended:
+            status = of_client | {
+                "token_type": "Bearer",
+                "scope": self._scope(token.scopes),
+                "sub": token.loginid,
+                "iat": int(token.created_at),
+            }
+            expires_at = {} if token.expires_at is None else {"exp": int(token.expires_at)}
+            return status | expires_at
+        if (
+            refresh_token is not None
+            and refresh_token.link.app.id == app.id
+            and refresh_token.active
+        ):
+            return of_client | {
+                "scope": self._scope(refresh_token.link.scopes),
+                "iat": int(refresh_token.created_at),
+                "exp": int(refresh_token.expires_at),
+            }
+        return _INACTIVE
+
+    def _scope(self, scopes: frozenset[str]) -> str:
+        return " ".join(self._scopes.in_order(scopes & self._scopes.names))
 
 
 class Revocation:
@@ -78,16 +90,21 @@ class Revocation:
 def _may_revoke(reader: Snapshot, credentials: Credentials, text: str) -> bool:
     """Whether the token is one that this app can revoke; an error if it is another app's."""
     app = credentials.confidential(reader)
-    token = _token(reader, text)
-    if token is not None and token.app_id != app.id:
+    token, refresh_token = _found(reader, text)
+    owners = [] if token is None else [token.app_id]
+    owners += [] if refresh_token is None else [refresh_token.link.app.id]
+    if owners and owners != [app.id]:
         raise OAuthError("invalid_grant", "The token was not issued to this app.")
-    return token is not None
+    return bool(owners)
 
 
 def _revoke(transaction: Transaction, credentials: Credentials, text: str) -> None:
     if _may_revoke(transaction, credentials, text):
-        token = _token(transaction, text)
-        tokens.end(transaction, [] if token is None else [token.id])
+        token, refresh_token = _found(transaction, text)
+        if token is not None:
+            tokens.end(transaction, [token.id])
+        if refresh_token is not None:
+            issuing.end_line(transaction, refresh_token)
 
 
 def _asked(request: HttpRequest) -> tuple[Credentials, str]:
@@ -101,5 +118,9 @@ def _asked(request: HttpRequest) -> tuple[Credentials, str]:
     return credentials, form["token"]
 
 
-def _token(reader: Snapshot, text: str) -> Token | None:
-    return tokens.find(reader, token_form.digest(text)) if token_form.well_formed(text) else None
+def _found(reader: Snapshot, text: str) -> tuple[Token | None, RefreshToken | None]:
+    """Return the token or the refresh token with this text; it may be any app's, or no app's."""
+    if not token_form.well_formed(text):
+        return None, None
+    token = tokens.find(reader, token_form.digest(text))
+    return token, issuing.find(reader, text) if token is None else None

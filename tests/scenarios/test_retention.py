@@ -24,6 +24,7 @@ BOUNDED = {
     "copyings": "Ended copying relations",
     "email_codes": "Codes by e-mail",
     "links": "Ended authorizations of apps",
+    "refresh_tokens": "Refresh tokens of apps",
     "apps": "Deleted apps",
     "sign_ins": "Sign-ins and sign-outs",
     "token_uses": "Uses of a token",
@@ -40,6 +41,7 @@ OLD = {
     "copyings": "1 = 1",
     "email_codes": "1 = 1",
     "links": "ended_at IS NOT NULL",
+    "refresh_tokens": "1 = 1",
     "sign_ins": "address = 'old'",
     "token_uses": "address = 'old'",
     "tokens": "name = 'Old'",
@@ -133,6 +135,12 @@ def _old_rows(transaction: Transaction, user_id: int, loginids: list[str], marke
         " expires_at) SELECT ?, max(id), '', 0, '', ? FROM links",
         b"old",
         time.time() - 2 * HOUR,
+    )
+    execute(
+        "INSERT INTO refresh_tokens (digest, link_id, line_id, created_at, expires_at)"
+        " SELECT ?, max(id), 1, 0, ? FROM links",
+        b"old",
+        time.time() - 1,
     )
     execute(
         "INSERT INTO email_codes (digest, email, kind, sent_at) VALUES (?, 'old', 'old', ?)",
