@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from scopegate.schemas.fields import AccountRequest, AppId, Number, One, OrAbsent, Text
+from scopegate.schemas.fields import AccountRequest, AppId, Flag, Number, One, OrAbsent, Text
 from scopegate.schemas.scopes import ScopeNames
 
 
@@ -189,17 +189,26 @@ class AppFlow(AccountRequest):
     )
 
     app_flow: One
-    app_id: OrAbsent[AppId] = Field(None, description="The app to set the flow of; needs `flow`.")
+    app_id: OrAbsent[AppId] = Field(
+        None, description="The app to set the flow of; needs `flow` or `device_flow`."
+    )
     flow: OrAbsent[Literal["tokens", "code", "both"]] = Field(
         None,
         description="`tokens`: tokens in the URL, for Deriv v3 web apps. `code`: only a code with"
         " PKCE. `both`: the link decides.",
+    )
+    device_flow: OrAbsent[Flag] = Field(
+        None,
+        description="1: programs without a browser can ask users for consent to the app, with a"
+        " code that the user enters. 0: they cannot.",
     )
 
 
 class FlowOfApp(TypedDict):
     app_id: int
     """The id of the app."""
+    device_flow: int
+    """1 if programs without a browser can ask users for consent to the app, else 0."""
     flow: str
     """The OAuth flow of the app: `tokens`, `code` or `both`."""
 

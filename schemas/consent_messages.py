@@ -12,7 +12,8 @@ Query = Annotated[
     Text,
     Field(
         max_length=4096,
-        description="The query of the consent page's URL, unchanged.",
+        description="The query of the consent page's URL, unchanged; or `user_code=` and the code"
+        " that a device shows.",
         examples=["app_id=1090&state=x"],
     ),
 ]
@@ -34,16 +35,18 @@ class Asked(TypedDict):
     """The changes since your consent, one sentence each; empty before sign-in or without earlier
     consent."""
     flow: str
-    """The OAuth flow of the request: `tokens` or `code`."""
+    """The OAuth flow of the request: `tokens`, `code` or `device`."""
     name: str
     """The name of the app."""
     owner: str
     """The e-mail address of the app's owner, or a text that names the operator; empty before
     sign-in."""
     returns_to: str
-    """The origin of the URL that the browser returns to."""
+    """The origin of the URL that the browser returns to; empty in the flow `device`."""
     scopes: list[str]
     """The scopes that the app asks for."""
+    user_code: str
+    """The code that the device shows; empty in the other flows."""
 
 
 class ConsentRequestReply(TypedDict):
@@ -97,7 +100,7 @@ class ConsentRefuse(Request):
 
 class WayBack(TypedDict):
     redirect_to: str
-    """The URL of the app, with the answer, to send the browser to."""
+    """The URL of the app, with the answer, to send the browser to; empty in the flow `device`."""
 
 
 class ConsentReply(TypedDict):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from scopegate.gateway.access import audit, codes, issuing, tokens, verification
+from scopegate.gateway.access import audit, codes, devices, issuing, tokens, verification
 from scopegate.gateway.access.tokens import MAX_USES
 from scopegate.gateway.access.users import MAX_SIGN_INS
 from scopegate.runtime.clock import Clock
@@ -199,7 +199,8 @@ _LINKS = _Ended(
     ended="ended_at",
     unused="NOT EXISTS (SELECT 1 FROM tokens WHERE link_id = links.id)"
     " AND NOT EXISTS (SELECT 1 FROM codes WHERE link_id = links.id)"
-    " AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE link_id = links.id)",
+    " AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE link_id = links.id)"
+    " AND NOT EXISTS (SELECT 1 FROM device_requests WHERE link_id = links.id)",
     max_per_owner=ENDED_LINKS,
 )
 _APPS = _Ended(
@@ -207,7 +208,8 @@ _APPS = _Ended(
     owner="user_id",
     ended="deleted_at",
     unused="NOT EXISTS (SELECT 1 FROM links WHERE app_id = apps.id)"
-    " AND NOT EXISTS (SELECT 1 FROM markups WHERE app_id = apps.id)",
+    " AND NOT EXISTS (SELECT 1 FROM markups WHERE app_id = apps.id)"
+    " AND NOT EXISTS (SELECT 1 FROM device_requests WHERE app_id = apps.id)",
     max_per_owner=DELETED_APPS,
 )
 
@@ -281,6 +283,18 @@ def _delete_refresh_token(transaction: Transaction, key: Key) -> None:
     transaction.execute("DELETE FROM refresh_tokens WHERE id = ?", *key)
 
 
+def _old_device_requests(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        "SELECT digest FROM device_requests WHERE expires_at < ? LIMIT ?",
+        now.real - devices.KEPT,
+        BATCH,
+    )
+
+
+def _delete_device_request(transaction: Transaction, key: Key) -> None:
+    transaction.execute("DELETE FROM device_requests WHERE digest = ?", *key)
+
+
 def _old_email_codes(reader: Snapshot, now: Moments) -> Sequence[Key]:
     return reader.all(
         "SELECT digest FROM email_codes WHERE sent_at <= ? LIMIT ?",
@@ -335,6 +349,13 @@ RULES: Final = (
         f" {issuing.MAX_USED} that each of them replaced",
         _old_refresh_tokens,
         _delete_refresh_token,
+    ),
+    Rule(
+        "Requests of devices for consent",
+        f"an hour after they have expired; {devices.MAX_OF_REQUESTER} of an address block and"
+        f" {devices.MAX_OF_ALL:,} in all that wait for their users",
+        _old_device_requests,
+        _delete_device_request,
     ),
     Rule(
         "Ended authorizations of apps",

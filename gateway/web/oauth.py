@@ -1,4 +1,4 @@
-"""The token endpoint, `POST /oauth2/token`: codes and refresh tokens for tokens (RFC 6749).
+"""The token endpoint, `POST /oauth2/token`: tokens for codes of all kinds and refresh tokens.
 
 Rules: a code is bound to its app by the PKCE challenge, and by the app's secret if it has one.
 Errors are those of RFC 6749, 5.2. Wrong codes and refresh tokens are not counted: they cannot be
@@ -8,11 +8,13 @@ guessed, and counting them would let anybody who opens an app's callback lock ou
 import re
 from collections.abc import Awaitable, Callable, Mapping
 
-from scopegate.gateway.access import codes, issuing
+from scopegate.gateway.access import codes, devices, issuing
+from scopegate.gateway.access.devices import Refusal
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.issuing import Issued
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
+from scopegate.gateway.web.device_endpoint import DeviceAuthorization
 from scopegate.gateway.web.oauth_clients import Credentials, credentials_of
 from scopegate.gateway.web.oauth_messages import (
     Endpoint,
@@ -22,7 +24,15 @@ from scopegate.gateway.web.oauth_messages import (
     form_of,
     require,
 )
-from scopegate.gateway.web.oauth_metadata import INTROSPECT, METADATA, REVOKE, TOKEN, Metadata
+from scopegate.gateway.web.oauth_metadata import (
+    DEVICE_AUTHORIZATION,
+    DEVICE_GRANT,
+    INTROSPECT,
+    METADATA,
+    REVOKE,
+    TOKEN,
+    Metadata,
+)
 from scopegate.gateway.web.token_status import Introspection, Revocation
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.store import Store
@@ -42,6 +52,7 @@ class TokenEndpoint:
         self._exchanges: Mapping[str, _Exchange] = {
             "authorization_code": self._of_code,
             "refresh_token": self._of_refresh_token,
+            DEVICE_GRANT: self._of_device_code,
         }
 
     @answering
@@ -114,6 +125,25 @@ class TokenEndpoint:
                 "invalid_scope", "The user has not granted all of these scopes."
             ) from None
 
+    async def _of_device_code(self, credentials: Credentials, form: Mapping[str, str]) -> Issued:
+        require(form, "device_code")
+        text = form["device_code"]
+        await self._check(
+            credentials, lambda reader: devices.is_known(reader, text), _of_device(Refusal.INVALID)
+        )
+
+        def poll(transaction: Transaction) -> Issued | Refusal:
+            credentials.check(transaction)
+            return devices.poll(transaction, text, app_id=credentials.app_id)
+
+        try:
+            outcome = await self._access.write_for_app(credentials.app_id, poll)
+        except ApiError:  # the user was disabled meanwhile
+            outcome = Refusal.DENIED
+        if isinstance(outcome, Refusal):
+            raise _of_device(outcome)
+        return outcome
+
     async def _check(
         self, credentials: Credentials, is_known: Callable[[Snapshot], bool], wrong: OAuthError
     ) -> None:
@@ -147,6 +177,19 @@ class TokenEndpoint:
         return issued
 
 
+_WHY = {
+    Refusal.PENDING: "The user has not decided yet. Ask again later.",
+    Refusal.SLOW_DOWN: f"Wait {devices.POLL_SECONDS:.0f} seconds more than before between polls.",
+    Refusal.DENIED: "The user has refused.",
+    Refusal.EXPIRED: "The device_code has expired. Ask for a new one.",
+    Refusal.INVALID: "The device_code is unknown, used, or for another client_id.",
+}
+
+
+def _of_device(refusal: Refusal) -> OAuthError:
+    return OAuthError(refusal, _WHY[refusal])
+
+
 def endpoints(
     store: Store, access: Access, scopes: Scopes, *, secure: bool
 ) -> Mapping[str, Endpoint]:
@@ -154,6 +197,7 @@ def endpoints(
     return {
         METADATA: Metadata(scopes, secure=secure),
         TOKEN: TokenEndpoint(store, access, scopes),
+        DEVICE_AUTHORIZATION: DeviceAuthorization(store, access, scopes, secure=secure),
         INTROSPECT: Introspection(store, scopes, secure=secure),
         REVOKE: Revocation(store, access),
     }

@@ -47,14 +47,21 @@ class Credentials:
             raise self._wrong("The client_secret is wrong.")
         raise self._wrong("The app has no client_secret: send only client_id.")
 
-    def confidential(self, reader: Snapshot) -> App:
-        """Return the app. Raises `OAuthError` unless it shows its secret, and is not disabled."""
+    def known(self, reader: Snapshot) -> App:
+        """Return the app. Raises like `check`, and if there is none, or it is disabled."""
         self.check(reader)
-        app = None if self.secret is None else apps.get(reader, self.app_id)
+        app = apps.get(reader, self.app_id)
         if app is None:
-            raise self._wrong("Only apps with a client_secret can use this endpoint: send it.")
+            raise self._wrong("There is no app with this client_id.")
         if app.disabled_at is not None:
             raise self._wrong("The operator has disabled the app.")
+        return app
+
+    def confidential(self, reader: Snapshot) -> App:
+        """Return the app. Raises like `known`, and if it shows no secret."""
+        app = self.known(reader)
+        if self.secret is None:
+            raise self._wrong("Only apps with a client_secret can use this endpoint.")
         return app
 
     def _wrong(self, sentence: str) -> OAuthError:

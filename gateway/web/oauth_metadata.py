@@ -18,6 +18,10 @@ AUTHORIZE = "/oauth2/authorize"
 TOKEN = "/oauth2/token"  # noqa: S105 - a path
 INTROSPECT = "/oauth2/introspect"
 REVOKE = "/oauth2/revoke"
+DEVICE_AUTHORIZATION = "/oauth2/device_authorization"
+DEVICE = "/device"
+"""The page at which users enter the codes of devices."""
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 def issuer_of(request: HttpRequest, *, secure: bool) -> str:
@@ -49,10 +53,11 @@ class Metadata:
             "scopes_supported": list(self._scopes),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_GRANT],
             "token_endpoint_auth_methods_supported": ["none", *METHODS],
             "introspection_endpoint": issuer + INTROSPECT,
             "introspection_endpoint_auth_methods_supported": METHODS,
+            "device_authorization_endpoint": issuer + DEVICE_AUTHORIZATION,
             "revocation_endpoint": issuer + REVOKE,
             "revocation_endpoint_auth_methods_supported": METHODS,
             "code_challenge_methods_supported": ["S256"],

@@ -119,19 +119,25 @@ class Apps:
 
     @call("app_flow", needs=ADMIN, app_tokens=True, error_codes=("AppRegister", "InvalidAppID"))
     async def app_flow(self, request: AppFlow, session: Session) -> AppFlowReply:
-        """List the OAuth flow of each of the user's apps; with `app_id` and `flow`, set it first.
+        """List the OAuth flows of each of the user's apps; with `app_id`, set them first.
 
         The consent page refuses a link that asks for another flow.
         """
         grant = session.grant
-        app_id, flow = request.app_id, request.flow
-        if (app_id is None) != (flow is None):
+        app_id, flow, device_flow = request.app_id, request.flow, request.device_flow
+        if (app_id is None) != (flow is None and device_flow is None):
             missing = "app_id" if app_id is None else "flow"
-            raise input_validation_failed({missing: "To set a flow, give both app_id and flow."})
+            raise input_validation_failed(
+                {missing: "To set a flow, give both app_id and flow or device_flow."}
+            )
 
         def job(transaction: Transaction) -> list[App]:
-            if app_id is not None and flow is not None:
-                apps.set_flow(transaction, _find(transaction, app_id, grant), flow)
+            if app_id is not None:
+                app = _find(transaction, app_id, grant)
+                if flow is not None:
+                    app = apps.set_flow(transaction, app, flow)
+                if device_flow is not None:
+                    apps.set_device_flow(transaction, app, on=bool(device_flow))
             return _owned(transaction, grant)
 
         found = await (
@@ -139,7 +145,12 @@ class Apps:
             if app_id is None
             else self._access.write(grant, job)
         )
-        return {"app_flow": [{"app_id": app.id, "flow": app.flow} for app in found]}
+        return {
+            "app_flow": [
+                {"app_id": app.id, "device_flow": int(app.device_flow), "flow": app.flow}
+                for app in found
+            ]
+        }
 
     @call("app_secret", needs=ADMIN, app_tokens=False, error_codes=("InvalidAppID",))
     async def app_secret(self, request: AppSecret, session: Session) -> AppSecretReply:

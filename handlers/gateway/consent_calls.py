@@ -3,15 +3,17 @@
 from decimal import Decimal
 from functools import partial
 
-from scopegate.gateway.access import apps, codes, tokens
+from scopegate.gateway.access import apps, codes, devices, tokens
 from scopegate.gateway.access import consent as consent_requests
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.consent import AuthorizationRequest
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.counting import FailureCounter
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed, rate_limit
 from scopegate.gateway.calls.registry import AT_PAGES, OWNER, call
 from scopegate.gateway.calls.session import Grant, Session
+from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.consent_messages import Consent as ConsentGiven
 from scopegate.schemas.consent_messages import (
     ConsentRefuse,
@@ -24,11 +26,22 @@ from scopegate.schemas.scopes import Scopes
 from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
+WRONG_CODES_A_MINUTE = 5
+"""Unknown user codes of devices that an address block can enter."""
+
 
 class Consent:
     """Consent: letting an app act for the user."""
 
-    def __init__(self, access: Access, accounts: Accounts, scopes: Scopes, store: Store) -> None:
+    def __init__(
+        self,
+        access: Access,
+        accounts: Accounts,
+        scopes: Scopes,
+        store: Store,
+        siblings: Siblings,
+    ) -> None:
+        self._wrong = FailureCounter().share(siblings, "wrong codes of devices")
         self._access = access
         self._accounts = accounts
         self._scopes = scopes
@@ -44,7 +57,7 @@ class Consent:
         the reply also has who registered the app, and the changes since the user's consent that
         need consent again.
         """
-        authorization = self._understood(request.query, session)
+        authorization = await self._understood(request.query, session)
         owner, changed = "", list[str]()
         if session.grants:
             owner, changed = await self._store.read(
@@ -59,6 +72,7 @@ class Consent:
                 "name": authorization.app.name,
                 "owner": owner,
                 "returns_to": authorization.returns_to,
+                "user_code": "" if authorization.device is None else authorization.device.user_code,
                 "scopes": self._scopes.in_order(authorization.scopes),
             }
         }
@@ -71,6 +85,8 @@ class Consent:
         would have no limits.
         """
         grant = session.grant
+        if consent_requests.user_code_in(request.query) is not None:
+            await self._understood(request.query, session)  # counts wrong codes
         redirect_to = await self._access.write(
             grant, lambda transaction: self._allow(transaction, grant, request, _issuer(session))
         )
@@ -79,11 +95,23 @@ class Consent:
     @call("consent_refuse", needs=AT_PAGES, error_codes=("ConsentRefused", "InvalidAppID"))
     async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
         """Refuse access to an app, and return where to send the user."""
-        authorization = self._understood(request.query, session)
+        authorization = await self._understood(request.query, session)
+        if (device := authorization.device) is not None:
+            await self._store.write(lambda transaction: devices.refuse(transaction, device))
         return {"consent_refuse": {"redirect_to": authorization.refused()}}
 
-    def _understood(self, query: str, session: Session) -> AuthorizationRequest:
-        return consent_requests.understand(query, self._access.app, self._scopes, _issuer(session))
+    async def _understood(self, query: str, session: Session) -> AuthorizationRequest:
+        entered = consent_requests.user_code_in(query)
+        if entered is None:
+            return consent_requests.understand(
+                query, self._access.app, self._scopes, _issuer(session)
+            )
+        if self._wrong.count(session.address) >= WRONG_CODES_A_MINUTE:
+            raise rate_limit("consent_request", f"{WRONG_CODES_A_MINUTE} wrong codes a minute")
+        device = await self._store.read(lambda reader: devices.waiting(reader, entered))
+        if device is None:
+            self._wrong.add(session.address)
+        return consent_requests.of_device(device, self._scopes)
 
     def _known(self, app: App, session: Session, reader: Snapshot) -> tuple[str, list[str]]:
         """Return who registered the app, and its changes that this user has not agreed to."""
@@ -104,8 +132,13 @@ class Consent:
         def app_of(app_id: int) -> App | None:
             return apps.get(transaction, app_id)
 
-        authorization = consent_requests.understand(request.query, app_of, self._scopes, issuer)
-        _check_shown(authorization.app, request)
+        entered = consent_requests.user_code_in(request.query)
+        authorization = (
+            consent_requests.understand(request.query, app_of, self._scopes, issuer)
+            if entered is None
+            else consent_requests.of_device(devices.waiting(transaction, entered), self._scopes)
+        )
+        _check_shown(authorization, request)
         beyond = scopes - authorization.scopes
         if beyond:
             raise input_validation_failed({"scopes": "The app did not ask for all of these."})
@@ -124,6 +157,9 @@ class Consent:
             loginids,
             declared=self._scopes.names,
         )
+        if authorization.device is not None:
+            devices.allow(transaction, authorization.device, link_id)
+            return ""
         if authorization.flow == "code":
             return _with_code(transaction, authorization, link_id)
         triples: list[tuple[str, str]] = []
@@ -145,10 +181,10 @@ def _issuer(session: Session) -> str:
     return session.origin.lower() if session.at_pages else ""
 
 
-def _check_shown(app: App, request: ConsentGiven) -> None:
+def _check_shown(authorization: AuthorizationRequest, request: ConsentGiven) -> None:
     """Raise `ConsentRefused` unless the app is still what the user was shown."""
-    problem = ""
-    if request.returns_to != app.returns_to:
+    app, problem = authorization.app, ""
+    if request.returns_to != authorization.returns_to:
         problem = (
             f"The address of {app.name} has changed since this page was opened: {app.returns_to}."
         )

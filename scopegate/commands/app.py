@@ -63,6 +63,11 @@ def app() -> None:
     help="What the app gets after consent: tokens in the URL (as Deriv v3 web apps do), only a code"
     " with PKCE, or either.",
 )
+@click.option(
+    "--device-flow",
+    is_flag=True,
+    help="Let programs without a browser ask users for consent, with a code that the user enters.",
+)
 def app_create(
     db: Location | None,
     name: str,
@@ -72,6 +77,7 @@ def app_create(
     email: str | None,
     origins: tuple[str, ...],
     flow: str,
+    device_flow: bool,
 ) -> None:
     """Register an app and print only its app_id."""
     try:
@@ -92,6 +98,8 @@ def app_create(
             "flow": flow,
         }
         made = apps.register(transaction, owner, values, app_id=app_id)
+        if device_flow:
+            made = apps.set_device_flow(transaction, made, on=True)
         return apps.set_origins(transaction, made, origins) if origins else made
 
     click.echo(run_job(db, job).id)

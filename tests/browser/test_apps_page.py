@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.programs import registered, site
+from tests.browser.programs import device_codes, registered, site
 from tests.browser.steps import sign_in_as_demo
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -180,6 +180,24 @@ def test_a_client_secret_is_created_replaced_and_deleted(page: Page, gateway: Se
         expect(said).to_have_text("The client secret of “Server” was deleted.")
         expect(shown.get_by_role("button", name="Create secret")).to_be_visible()
         assert introspection(gateway, app_id, second) == 401
+
+
+def test_the_device_flow_is_switched_on_and_off(page: Page, gateway: Served) -> None:
+    with registered(gateway, "https://box.example.com/back", "read", name="Box") as app_id:
+        page.goto("/apps")
+        sign_in_as_demo(page)
+        form = page.get_by_role("dialog")
+        for wanted in (True, False):
+            page.get_by_role("button", name="Edit Box").click()
+            box = form.get_by_label("Device flow")
+            expect(box).to_be_checked(checked=not wanted)
+            box.set_checked(wanted)
+            form.get_by_role("button", name="Save").click()
+            expect(page.locator("#said .notice")).to_have_text("“Box” was saved.")
+            shown = expect(card(page, "Box"))
+            text = "Users can connect devices with a code"
+            (shown.to_contain_text if wanted else shown.not_to_contain_text)(text)
+            assert ("user_code" in device_codes(gateway, app_id)) == wanted
 
 
 def introspection(gateway: Served, app_id: int, secret: str) -> int:

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from scopegate.commands.user import user as user_group
 from scopegate.exchange import agents, exclusion, ledger
-from scopegate.gateway.access import app_secrets, tokens, users
+from scopegate.gateway.access import app_secrets, apps, tokens, users
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
@@ -537,6 +537,14 @@ async def test_an_app_made_for_one_flow_keeps_to_it(gateway: Served, ada: Person
         made[("code",)]: "code",
         made[("tokens",)]: "tokens",
     }
+
+
+async def test_an_app_is_made_for_devices(gateway: Served) -> None:
+    create = ("app", "create", "--name")
+    made = await command(gateway, *create, "For devices", "--device-flow")
+    other = await command(gateway, *create, "Not for devices")
+    found = run_once(gateway.db, lambda job: {app.id: app for app in apps.load_all(job)})
+    assert (found[int(made)].device_flow, found[int(other)].device_flow) == (True, False)
 
 
 async def test_an_app_is_given_a_client_secret(gateway: Served) -> None:

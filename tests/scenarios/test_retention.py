@@ -22,6 +22,7 @@ BOUNDED = {
     "contract_orders": "Orders of a contract",
     "copy_reports": "Reports of copied trades",
     "copyings": "Ended copying relations",
+    "device_requests": "Requests of devices for consent",
     "email_codes": "Codes by e-mail",
     "links": "Ended authorizations of apps",
     "refresh_tokens": "Refresh tokens of apps",
@@ -39,6 +40,7 @@ OLD = {
     "codes": "1 = 1",
     "contract_orders": "1 = 1",
     "copyings": "1 = 1",
+    "device_requests": "1 = 1",
     "email_codes": "1 = 1",
     "links": "ended_at IS NOT NULL",
     "refresh_tokens": "1 = 1",
@@ -141,6 +143,14 @@ def _old_rows(transaction: Transaction, user_id: int, loginids: list[str], marke
         " SELECT ?, max(id), 1, 0, ? FROM links",
         b"old",
         time.time() - 1,
+    )
+    execute(
+        "INSERT INTO device_requests (digest, user_code_digest, app_id, scopes, requester,"
+        " expires_at, poll_seconds, link_id) SELECT ?, ?, app_id, '', 'old', ?, 5, id FROM links"
+        " ORDER BY id DESC LIMIT 1",
+        b"old",
+        b"old",
+        time.time() - 2 * HOUR,
     )
     execute(
         "INSERT INTO email_codes (digest, email, kind, sent_at) VALUES (?, 'old', 'old', ?)",

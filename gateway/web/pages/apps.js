@@ -68,6 +68,7 @@ const NEW = {
   appstore: "",
   googleplay: "",
   flow: null,
+  device_flow: 0,
 };
 
 let refresh;
@@ -121,6 +122,10 @@ function card(app, info) {
       latest.redirect_uri !== "" && [
         h("dt", {}, "Flow"),
         h("dd", {}, FLOWS[latest.flow].words),
+      ],
+      latest.device_flow === 1 && [
+        h("dt", {}, "Device flow"),
+        h("dd", {}, "Users can connect devices with a code"),
       ],
       hasSecret && [
         h("dt", {}, "Client secret"),
@@ -250,7 +255,8 @@ async function openForm(info, app, opener) {
         if (known !== null && !(await agreesToChange(known, values))) {
           return;
         }
-        known = await save(known, values, flow);
+        const deviceFlow = Number(form.elements.device_flow.checked);
+        known = await save(known, values, { flow, device_flow: deviceFlow });
         const wanted = originsOf(form);
         if (wanted.join() !== origins.join()) {
           await api.ask({ app_origins: known.app_id, allowed_origins: wanted });
@@ -311,6 +317,15 @@ function buildForm(info, app, origins) {
       hint: "Users return to this URL after consent. Use https, or http on localhost.",
     }),
     flows,
+    choice(
+      "Device flow",
+      h("input", { type: "checkbox", name: "device_flow", checked: app.device_flow === 1 }),
+      {
+        hint:
+          "For programs without a browser: they show a code, which the user enters here. Anyone " +
+          "can then ask users for consent to this app, so leave it off if you do not need it.",
+      },
+    ),
     scopeChoices("Permissions the app can request", scopes, info.forApps, {
       name: "scopes",
       chosen: app.scopes,
@@ -384,14 +399,18 @@ async function agreesToChange(app, values) {
   });
 }
 
-async function save(app, values, flow) {
+async function save(app, values, flows) {
   const request = app === null ? { app_register: 1 } : { app_update: app.app_id };
   const reply = await api.ask({ ...request, ...values });
-  const saved = { ...reply[reply.msg_type], flow: app?.flow ?? "both" };
-  if (flow !== saved.flow) {
-    await api.ask({ app_flow: 1, app_id: saved.app_id, flow });
+  const saved = { ...reply[reply.msg_type], flow: "both", device_flow: 0, ...flowsOf(app) };
+  if (flows.flow !== saved.flow || flows.device_flow !== saved.device_flow) {
+    await api.ask({ app_flow: 1, app_id: saved.app_id, ...flows });
   }
-  return { ...saved, flow };
+  return { ...saved, ...flows };
+}
+
+function flowsOf(app) {
+  return app === null ? {} : { flow: app.flow, device_flow: app.device_flow };
 }
 
 function tellSaved({ app_id: appId, name, redirect_uri: returnsTo }, isNew) {
@@ -417,11 +436,11 @@ begin(async (info) => {
     const { app_flow: chosen } = await api.ask({ app_flow: 1 });
     const { app_secret: secrets } = await api.ask({ app_secret: 1 });
     const created = new Map(secrets.apps.map((app) => [app.app_id, app.created]));
-    const flows = new Map(chosen.map(({ app_id: appId, flow }) => [appId, flow]));
+    const flows = new Map(chosen.map((app) => [app.app_id, flowsOf(app)]));
     show(
       apps.map((app) => ({
         ...app,
-        flow: flows.get(app.app_id) ?? "both",
+        ...(flows.get(app.app_id) ?? { flow: "both", device_flow: 0 }),
         secret_created: created.get(app.app_id) ?? null,
       })),
     );
