@@ -119,7 +119,8 @@ class AppChanged(Announcement):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Build the announcement from what `to_json` returns."""
-        return cls(_app(data), data["deleted"])
+        # A gateway of an earlier release does not send it; it is only used as the database has it.
+        return cls(_app({"device_flow": False, **data}), data["deleted"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class TokenEndpoint:
     async def _of_refresh_token(self, credentials: Credentials, form: Mapping[str, str]) -> Issued:
         require(form, "refresh_token")
         text = form["refresh_token"]
-        scopes = None if "scope" not in form else frozenset(form["scope"].split())
+        scopes = frozenset(form.get("scope", "").split()) or None
         wrong = OAuthError(
             "invalid_grant",
             "The refresh_token is unknown, used, expired, or for another client_id, or its user"

@@ -30,7 +30,6 @@ class Credentials:
 
     client_id: str
     secret: str | None
-    in_header: bool
 
     @property
     def app_id(self) -> int:
@@ -42,30 +41,27 @@ class Credentials:
         if app_secrets.fits(reader, self.app_id, self.secret):
             return
         if self.secret is None:
-            raise self._wrong("The app has a client_secret: send it.")
+            raise _invalid_client("The app has a client_secret: send it.")
         if app_secrets.has_one(reader, self.app_id):
-            raise self._wrong("The client_secret is wrong.")
-        raise self._wrong("The app has no client_secret: send only client_id.")
+            raise _invalid_client("The client_secret is wrong.")
+        raise _invalid_client("The app has no client_secret: send only client_id.")
 
     def known(self, reader: Snapshot) -> App:
         """Return the app. Raises like `check`, and if there is none, or it is disabled."""
         self.check(reader)
         app = apps.get(reader, self.app_id)
         if app is None:
-            raise self._wrong("There is no app with this client_id.")
+            raise _invalid_client("There is no app with this client_id.")
         if app.disabled_at is not None:
-            raise self._wrong("The operator has disabled the app.")
+            raise _invalid_client("The operator has disabled the app.")
         return app
 
     def confidential(self, reader: Snapshot) -> App:
         """Return the app. Raises like `known`, and if it shows no secret."""
         app = self.known(reader)
         if self.secret is None:
-            raise self._wrong("Only apps with a client_secret can use this endpoint.")
+            raise _invalid_client("Only apps with a client_secret can use this endpoint.")
         return app
-
-    def _wrong(self, sentence: str) -> OAuthError:
-        return _invalid_client(sentence, in_header=self.in_header)
 
 
 def credentials_of(request: HttpRequest, form: Mapping[str, str]) -> Credentials:
@@ -74,13 +70,13 @@ def credentials_of(request: HttpRequest, form: Mapping[str, str]) -> Credentials
     if header is None:
         if "client_id" not in form:
             raise OAuthError("invalid_request", "Missing parameters: client_id.")
-        return Credentials(form["client_id"], form.get("client_secret"), in_header=False)
+        return Credentials(form["client_id"], form.get("client_secret"))
     if "client_secret" in form:
         raise OAuthError("invalid_request", "Send the client_secret once: in the header or here.")
     client_id, secret = _basic(header)
     if form.get("client_id", client_id) != client_id:
         raise OAuthError("invalid_request", "The client_id is not the one in the header.")
-    return Credentials(client_id, secret, in_header=True)
+    return Credentials(client_id, secret)
 
 
 def _basic(header: str) -> tuple[str, str]:
@@ -95,11 +91,10 @@ def _basic(header: str) -> tuple[str, str]:
         if separator:
             return unquote_plus(client_id), unquote_plus(secret)
     raise _invalid_client(
-        "The Authorization header must be Basic, with client_id and client_secret.", in_header=True
+        "The Authorization header must be Basic, with client_id and client_secret."
     )
 
 
-def _invalid_client(sentence: str, *, in_header: bool) -> OAuthError:
-    # Where the client used the header, the response must name the scheme (RFC 6749, 5.2).
-    headers = {"www-authenticate": 'Basic realm="scopegate", charset="UTF-8"'} if in_header else {}
-    return OAuthError("invalid_client", sentence, 401, headers)
+def _invalid_client(sentence: str) -> OAuthError:
+    challenge = 'Basic realm="scopegate", charset="UTF-8"'
+    return OAuthError("invalid_client", sentence, 401, {"www-authenticate": challenge})

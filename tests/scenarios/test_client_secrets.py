@@ -107,7 +107,9 @@ async def test_half_a_change_is_refused(world: World, given: dict[str, Any]) -> 
 async def test_an_app_with_a_secret_gets_no_token_without_it(flow: Flow) -> None:
     secret = await secret_of(flow.world, flow.app)
     code = await flow.code()
-    assert refused(await flow.exchange(code), "invalid_client", 401)
+    without = await flow.exchange(code)
+    assert refused(without, "invalid_client", 401)
+    assert without.headers["www-authenticate"].startswith("Basic ")
     assert refused(await flow.exchange(code, client_secret=""), "invalid_client", 401)
     assert refused(await flow.exchange(code, client_secret="x"), "invalid_client", 401)
     other = await flow.world.app("read")

@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from scopegate.gateway.access import apps, devices, issuing, users
 from scopegate.gateway.access.apps import App
@@ -119,6 +121,35 @@ async def test_a_program_without_a_browser_gets_its_tokens(flow: Flow, clock: Cl
     assert (await refresh(flow, token["refresh_token"])).status_code == 200
     # The device code is used up.
     assert refused(await poll(flow, codes), "invalid_grant")
+
+
+async def test_a_client_library_polls_for_its_tokens(flow: Flow, clock: Clock) -> None:
+    """From what it discovers, with a poll that the program itself makes."""
+    document = await flow.metadata()
+    async with AsyncOAuth2Client(
+        client_id=str(flow.app.id), token_endpoint_auth_method="none", trust_env=False
+    ) as client:
+        path = urlsplit(document["device_authorization_endpoint"]).path
+        codes = (await flow.post(path, client_id=client.client_id, scope="read")).json()
+        answers = []
+        token = None
+        while token is None:
+            try:
+                token = await client.fetch_token(
+                    document["token_endpoint"],
+                    grant_type=DEVICE_GRANT,
+                    device_code=codes["device_code"],
+                )
+            except OAuthError as error:
+                answers.append(error.error)
+            if len(answers) == 3:
+                await decide(flow, "consent", codes["user_code"], "read")
+            if len(answers) != 1:  # once it does not wait
+                clock.advance(10)
+        assert answers == ["authorization_pending", "slow_down", "authorization_pending"]
+        assert await works(flow, token["access_token"])
+        renewed = await client.refresh_token(document["token_endpoint"])
+        assert await works(flow, renewed["access_token"])
 
 
 async def test_a_user_may_refuse(flow: Flow) -> None:
