@@ -12,7 +12,8 @@ Query = Annotated[
     Text,
     Field(
         max_length=4096,
-        description="The query of the consent page's URL, unchanged.",
+        description="The query of the consent page's URL, unchanged; or `user_code=` and the code"
+        " that a device shows.",
         examples=["app_id=1090&state=x"],
     ),
 ]
@@ -37,7 +38,7 @@ class Asked(TypedDict):
     """The time at which your earlier authorization expires, in epoch seconds; null before sign-in,
     and if there is none or it does not expire."""
     flow: str
-    """The OAuth flow of the request: `tokens` or `code`."""
+    """The OAuth flow of the request: `tokens`, `code` or `device`."""
     name: str
     """The name of the app."""
     owner: str
@@ -49,9 +50,11 @@ class Asked(TypedDict):
     restrictions: dict[str, Any]
     """The restrictions that the app requests in `authorization_details`, by name; empty if none."""
     returns_to: str
-    """The origin of the URL that the browser returns to."""
+    """The origin of the URL that the browser returns to; empty in the flow `device`."""
     scopes: list[str]
     """The scopes that the app asks for."""
+    user_code: str
+    """The code that the device shows; empty in the other flows."""
 
 
 class ConsentRequestReply(TypedDict):
@@ -124,7 +127,7 @@ class ConsentRefuse(Request):
 
 class WayBack(TypedDict):
     redirect_to: str
-    """The URL of the app, with the answer, to send the browser to."""
+    """The URL of the app, with the answer, to send the browser to; empty in the flow `device`."""
 
 
 class ConsentReply(TypedDict):

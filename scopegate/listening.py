@@ -13,7 +13,7 @@ from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
 from scopegate.gateway.web.metrics_page import MetricsPage, OfProcess
-from scopegate.gateway.web.oauth import TokenEndpoint
+from scopegate.gateway.web.oauth import endpoints
 from scopegate.gateway.web.site import Site
 from scopegate.offered import EXCHANGE
 from scopegate.settings import SettingsError
@@ -70,7 +70,7 @@ def site(gateway: Running, *, secure: bool) -> Site:
     token = gateway.settings.metrics_token
     return Site(
         gateway.registry,
-        TokenEndpoint(gateway.store, gateway.registry.scopes, kinds),
+        endpoints(gateway.store, gateway.access, gateway.registry.scopes, kinds, secure=secure),
         app_of=app_of,
         kinds=kinds,
         workers=gateway.workers,

@@ -98,6 +98,12 @@ TESTED_BY: dict[str, str] = {
     "gateway/transport/peer.py": "tests/gateway/test_server.py",
     "gateway/transport/handshake.py": "tests/gateway/test_server.py",
     "gateway/web/oauth.py": "tests/scenarios/test_codes.py",
+    "gateway/web/oauth_messages.py": "tests/scenarios/test_codes.py",
+    "gateway/access/issuing.py": "tests/scenarios/test_refresh_tokens.py",
+    "gateway/web/device_endpoint.py": "tests/scenarios/test_devices.py",
+    "gateway/web/oauth_clients.py": "tests/scenarios/test_client_secrets.py",
+    "gateway/web/token_status.py": "tests/scenarios/test_client_secrets.py",
+    "gateway/access/app_secrets.py": "tests/scenarios/test_client_secrets.py",
     "gateway/web/site.py": "tests/gateway/test_http.py",
     # The calls.
     "handlers/exchange/account_calls.py": "tests/exchange/test_ledger.py",
@@ -301,6 +307,9 @@ SHOWN_BY: dict[str, str] = {
     ),
     # What answers over HTTP: asked for its addresses.
     "gateway/web/oauth.py": "test_what_is_wrong_is_told_in_the_words_of_the_rfc",
+    "gateway/web/oauth_messages.py": "test_a_body_that_is_no_form_is_refused",
+    "gateway/web/device_endpoint.py": "test_a_program_without_a_browser_gets_its_tokens",
+    "gateway/web/token_status.py": "test_they_serve_an_apps_own_tokens_alone",
     "gateway/web/site.py": "test_what_a_browser_has_already_is_not_sent_again",
     # Of programs that run in processes of their own.
     "scopegate/commands/store.py": "test_the_command_says_what_it_has_copied",

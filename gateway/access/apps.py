@@ -52,6 +52,8 @@ class App:
     """Percent of a contract's payout, as a decimal."""
     flow: str = "both"
     """The flow by which it gets its tokens after consent: `tokens`, `code` or `both`."""
+    device_flow: bool = False
+    """Whether programs without a browser can ask users for consent to it."""
     official: bool = False
     allowed_origins: tuple[str, ...] = ()
     """The origins whose pages may use the app; any origin if empty."""
@@ -74,6 +76,7 @@ def _origin(uri: str) -> str:
 _INTERNAL_FIELDS = (
     "id",
     "user_id",
+    "device_flow",
     "official",
     "allowed_origins",
     "registered_by",
@@ -88,6 +91,7 @@ def _app(row: Mapping[str, Any] | Row) -> App:
     return App(
         id=row["id"],
         user_id=row["user_id"],
+        device_flow=bool(row["device_flow"]),
         official=bool(row["official"]),
         allowed_origins=tuple(row["allowed_origins"].split()),
         registered_by=row["registered_by"],
@@ -115,7 +119,8 @@ class AppChanged(Announcement):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Build the announcement from what `to_json` returns."""
-        return cls(_app(data), data["deleted"])
+        # A gateway of an earlier release does not send it; it is only used as the database has it.
+        return cls(_app({"device_flow": False, **data}), data["deleted"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +284,15 @@ def set_flow(transaction: Transaction, app: App, flow: str) -> App:
     """Change an app's flow to `tokens`, `code` or `both`."""
     audit.record(transaction, Event.APP_CHANGED, app.user_id, app=app.id, flow=flow)
     return _store(transaction, replace(app, flow=flow))
+
+
+def set_device_flow(transaction: Transaction, app: App, *, on: bool) -> App:
+    """Let programs without a browser ask users for consent to an app, or stop that."""
+    changed = replace(app, device_flow=on)
+    transaction.execute("UPDATE apps SET device_flow = ? WHERE id = ?", int(on), app.id)
+    transaction.announce(AppChanged(changed))
+    audit.record(transaction, Event.APP_CHANGED, app.user_id, app=app.id, device_flow=on)
+    return changed
 
 
 def _refuse_name(owned: Iterable[App], name: str, code: str) -> None:

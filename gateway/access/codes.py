@@ -11,19 +11,13 @@ import base64
 import hashlib
 import hmac
 import time
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-from scopegate.gateway.access import apps, restrictions, tokens
-from scopegate.gateway.access.apps import AppLink
-from scopegate.gateway.access.restrictions import RestrictionKinds
+from scopegate.gateway.access import apps, issuing
+from scopegate.gateway.access.issuing import Issued
 from scopegate.gateway.calls import token_form
 from scopegate.store.transactions import Snapshot, Transaction
 
 LIFETIME = 60.0
-TOKENS_LAST = 60 * 86_400
-"""Seconds for which tokens that were issued for a code are valid."""
 KEPT = 3600.0
 """Seconds for which an expired code is kept, to detect a second use of it."""
 
@@ -48,19 +42,6 @@ def create(
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Exchanged:
-    """What a code was exchanged for: the authorization, and a token for each of its accounts."""
-
-    link: AppLink
-    tokens: list[tuple[str, str]]
-    """The login id and the whole token, for each account."""
-    lifetime: int
-    """The seconds for which the tokens are valid."""
-    restrictions: dict[str, Any]
-    """What the authorization is restricted to, by the names of the fields; empty if it is not."""
-
-
 def is_known(reader: Snapshot, text: str) -> bool:
     """Whether this code is stored; it may have expired in the last `KEPT` seconds."""
     digest = token_form.digest(text)
@@ -68,14 +49,8 @@ def is_known(reader: Snapshot, text: str) -> bool:
 
 
 def exchange(
-    transaction: Transaction,
-    kinds: RestrictionKinds,
-    text: str,
-    *,
-    app_id: int,
-    redirect_uri: str | None,
-    verifier: str,
-) -> Exchanged | None:
+    transaction: Transaction, text: str, *, app_id: int, redirect_uri: str | None, verifier: str
+) -> Issued | None:
     """Exchange a code for tokens. Returns `None` if anything is wrong with it.
 
     The tokens have the restrictions of the authorization, and expire with it. A second use with the
@@ -94,19 +69,16 @@ def exchange(
         return None
     if not hmac.compare_digest(challenge_of(verifier), row["challenge"]):
         return None
-    transaction.actor = f"app {app_id}"
     if row["used_at"] is not None:
         apps.end_link(transaction, link.id)
         return None
-    now = time.time()
-    ends = now + TOKENS_LAST if link.expires_at is None else min(now + TOKENS_LAST, link.expires_at)
-    if row["expires_at"] <= now or ends <= now:
+    if row["expires_at"] <= time.time():
         return None
-    issue = partial(tokens.issue, transaction, link.id, link.app.name, expires_at=ends)
-    issued = [(loginid, issue(loginid, link.scopes)) for loginid in link.loginids]
-    transaction.execute("UPDATE codes SET used_at = ? WHERE digest = ?", now, row["digest"])
-    held = restrictions.all_in_force(transaction, kinds, link.restrictions_id)
-    return Exchanged(link, issued, int(ends - now), held[0].values if held else {})
+    issued = issuing.begin(transaction, link)
+    if issued is None:
+        return None
+    transaction.execute("UPDATE codes SET used_at = ? WHERE digest = ?", time.time(), row["digest"])
+    return issued
 
 
 def challenge_of(verifier: str) -> str:

@@ -369,6 +369,22 @@ class Access:
             await self._applied_everywhere()
         return result
 
+    async def write_for_app(self, app_id: int, job: Job[T]) -> T:
+        """Run a job of an app at an OAuth endpoint, which has no grant there; else like `write`.
+
+        The job itself checks the credentials of the app.
+        """
+        before = self._endings
+
+        def audited(transaction: Transaction) -> T:
+            transaction.actor = f"app {app_id}"
+            return job(transaction)
+
+        result = await self._store.write(audited)
+        if before != self._endings:
+            await self._applied_everywhere()
+        return result
+
     async def write_for_operator(self, job: Job[T]) -> T:
         """Run a job of the operator, who needs no grant; else like `write`."""
 

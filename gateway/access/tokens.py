@@ -247,6 +247,8 @@ class NewToken:
     """Epoch seconds of real time; `None` if it lasts until it is deleted."""
     restrictions_id: int | None = None
     """The restrictions of its parent or authorization, which hold for it too."""
+    refresh_id: int | None = None
+    """The refresh token that it is issued with."""
 
 
 def create(transaction: Transaction, new: NewToken) -> str:
@@ -278,8 +280,8 @@ def create(transaction: Transaction, new: NewToken) -> str:
     text = _new_text(transaction, loginid, new.kind)
     token_id = transaction.insert(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
-        " sign_in_id, parent_id, expires_at, restrictions_id, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " sign_in_id, parent_id, expires_at, restrictions_id, refresh_id, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         token_form.digest(text),
         token_form.masked(text),
         loginid,
@@ -292,6 +294,7 @@ def create(transaction: Transaction, new: NewToken) -> str:
         new.parent_id,
         new.expires_at,
         new.restrictions_id,
+        new.refresh_id,
         time.time(),
     )
     if new.sign_in_id is None:  # else the sign-in is recorded
@@ -323,11 +326,13 @@ def issue(
     scopes: Iterable[str],
     *,
     expires_at: float | None = None,
+    refresh_id: int | None = None,
 ) -> str:
     """Issue a token to an app for one account and return its text.
 
     It has the restrictions of the authorization, and expires with it, or at `expires_at` before.
-    Beyond `MAX_PER_AUTHORIZATION` the oldest ends.
+    `refresh_id` is the refresh token that it is issued with. Beyond `MAX_PER_AUTHORIZATION` the
+    oldest ends.
     """
     row = transaction.single("SELECT restrictions_id, expires_at FROM links WHERE id = ?", link_id)
     ends = [each for each in (expires_at, row["expires_at"]) if each is not None]
@@ -341,6 +346,7 @@ def issue(
             link_id=link_id,
             expires_at=min(ends, default=None),
             restrictions_id=row["restrictions_id"],
+            refresh_id=refresh_id,
         ),
     )
     held = transaction.all(
@@ -486,7 +492,11 @@ def _ids(rows: Iterable[Row]) -> list[int]:
 
 
 def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
-    """End every token of a user; return their ids."""
+    """End every token of a user, also those with which apps get others; return their ids."""
+    transaction.execute(
+        "DELETE FROM refresh_tokens WHERE link_id IN (SELECT id FROM links WHERE user_id = ?)",
+        user_id,
+    )
     return end(
         transaction,
         _ids(
@@ -500,7 +510,8 @@ def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
 
 
 def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> list[int]:
-    """End every token of an authorization; return their ids."""
+    """End every token of an authorization, also its refresh tokens; return their ids."""
+    transaction.execute("DELETE FROM refresh_tokens WHERE link_id = ?", link_id)
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     return end(transaction, _ids(rows), by=by)
 

@@ -1,4 +1,4 @@
-"""Responses over plain HTTP: the pages, the descriptions of the calls, the token endpoint.
+"""Responses over plain HTTP: the pages, the descriptions of the calls, the OAuth endpoints.
 
 Rules:
 - No inline code, no framing, no other host, no cookie; a page does everything over the WebSocket.
@@ -14,7 +14,7 @@ import gzip
 import hashlib
 import importlib.resources
 import re
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources.abc import Traversable
@@ -33,7 +33,8 @@ from scopegate.gateway.calls.scheduling import Workers
 from scopegate.gateway.transport.http import SECURITY, HttpRequest, HttpResponse
 from scopegate.gateway.web import description, metrics_page
 from scopegate.gateway.web.metrics_page import MetricsPage
-from scopegate.gateway.web.oauth import TokenEndpoint
+from scopegate.gateway.web.oauth_messages import Endpoint
+from scopegate.gateway.web.oauth_metadata import AUTHORIZE as CONSENT
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -47,7 +48,6 @@ _JSON = "application/json"
 _HSTS = "max-age=31536000"
 """How long, in seconds, a browser must connect to this host over TLS only (RFC 6797): a year."""
 
-CONSENT = "/oauth2/authorize"
 OPERATOR = "/operator"
 _PATHS = {"start": "/", "welcome": "/", "consent": CONSENT}
 """The paths of pages that are not served under their own name."""
@@ -77,7 +77,7 @@ class Site:
     def __init__(
         self,
         registry: Registry,
-        token_endpoint: TokenEndpoint,
+        endpoints: Mapping[str, Endpoint],
         *,
         app_of: Callable[[int], App | None],
         kinds: RestrictionKinds,
@@ -90,7 +90,9 @@ class Site:
         fault: Callable[[], str | None] = lambda: None,
         metrics: MetricsPage | None = None,
     ) -> None:
-        """`fault` returns why clients should be sent to another gateway at present, if they should.
+        """`endpoints` are those of OAuth, by path.
+
+        `fault` returns why clients should be sent to another gateway at present, if they should.
 
         `keeps_to_tls` sends `Strict-Transport-Security` in responses under a public host name.
 
@@ -98,7 +100,7 @@ class Site:
         operator.
         """
         self._registry = registry
-        self._token_endpoint = token_endpoint
+        self._endpoints = endpoints
         self._app_of = app_of
         self._kinds = kinds
         self._secure = secure
@@ -130,8 +132,8 @@ class Site:
         broken = self._limiter.count(request.address, for_pages=for_pages)
         if broken is not None:
             return _too_many(broken)
-        if request.path == "/oauth2/token":
-            return self._token_endpoint(request)
+        if (endpoint := self._endpoints.get(request.path)) is not None:
+            return endpoint(request)
         if request.method not in ("GET", "HEAD"):
             return _refused(405, "Use GET or HEAD.", allow="GET, HEAD")
         if request.path == metrics_page.PATH and self._metrics is not None:

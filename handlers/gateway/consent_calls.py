@@ -6,17 +6,19 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
-from scopegate.gateway.access import apps, codes, restrictions, tokens
+from scopegate.gateway.access import apps, codes, devices, restrictions, tokens
 from scopegate.gateway.access import consent as consent_requests
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App, AppLink
 from scopegate.gateway.access.consent import AuthorizationRequest
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.restrictions import RestrictionKinds
-from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.counting import FailureCounter
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed, rate_limit
 from scopegate.gateway.calls.registry import AT_PAGES, OWNER, call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.gateway.restriction_calls import check_new_expiry
+from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.consent_messages import Consent as ConsentGiven
 from scopegate.schemas.consent_messages import (
     ConsentRefuse,
@@ -30,6 +32,9 @@ from scopegate.schemas.scopes import Scopes
 from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
+WRONG_CODES_A_MINUTE = 5
+"""Unknown user codes of devices that an address block can enter."""
+
 
 class Consent:
     """Consent: letting an app act for the user."""
@@ -41,8 +46,10 @@ class Consent:
         scopes: Scopes,
         store: Store,
         kinds: RestrictionKinds,
+        siblings: Siblings,
     ) -> None:
         self._kinds = kinds
+        self._wrong = FailureCounter().share(siblings, "wrong codes of devices")
         self._access = access
         self._accounts = accounts
         self._scopes = scopes
@@ -58,7 +65,7 @@ class Consent:
         the reply also has who registered the app, the changes since the user's consent that need
         consent again, and the restrictions of the earlier authorization.
         """
-        authorization = self._understood(request.query, session)
+        authorization = await self._understood(request.query, session)
         known = _Known("", [], authorization.restrictions, None)
         if session.grants:
             known = await self._store.read(partial(self._known, authorization, session))
@@ -74,6 +81,7 @@ class Consent:
                 "proposed_restrictions": known.proposed.as_json(),
                 "restrictions": authorization.restrictions.as_json(),
                 "returns_to": authorization.returns_to,
+                "user_code": "" if authorization.device is None else authorization.device.user_code,
                 "scopes": self._scopes.in_order(authorization.scopes),
             }
         }
@@ -88,6 +96,8 @@ class Consent:
         """
         grant = session.grant
         check_new_expiry(request.expires_at)
+        if consent_requests.user_code_in(request.query) is not None:
+            await self._understood(request.query, session)  # counts wrong codes
         redirect_to = await self._access.write(
             grant, lambda transaction: self._allow(transaction, grant, request, _issuer(session))
         )
@@ -96,13 +106,23 @@ class Consent:
     @call("consent_refuse", needs=AT_PAGES, error_codes=("ConsentRefused", "InvalidAppID"))
     async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
         """Refuse access to an app, and return where to send the user."""
-        authorization = self._understood(request.query, session)
+        authorization = await self._understood(request.query, session)
+        if (device := authorization.device) is not None:
+            await self._store.write(lambda transaction: devices.refuse(transaction, device))
         return {"consent_refuse": {"redirect_to": authorization.refused()}}
 
-    def _understood(self, query: str, session: Session) -> AuthorizationRequest:
-        return consent_requests.understand(
-            query, self._access.app, self._scopes, self._kinds, _issuer(session)
-        )
+    async def _understood(self, query: str, session: Session) -> AuthorizationRequest:
+        entered = consent_requests.user_code_in(query)
+        if entered is None:
+            return consent_requests.understand(
+                query, self._access.app, self._scopes, self._kinds, _issuer(session)
+            )
+        if self._wrong.count(session.address) >= WRONG_CODES_A_MINUTE:
+            raise rate_limit("consent_request", f"{WRONG_CODES_A_MINUTE} wrong codes a minute")
+        device = await self._store.read(lambda reader: devices.waiting(reader, entered))
+        if device is None:
+            self._wrong.add(session.address)
+        return consent_requests.of_device(device, self._scopes, self._kinds)
 
     def _known(
         self, authorization: AuthorizationRequest, session: Session, reader: Snapshot
@@ -144,10 +164,15 @@ class Consent:
         def app_of(app_id: int) -> App | None:
             return apps.get(transaction, app_id)
 
-        authorization = consent_requests.understand(
-            request.query, app_of, self._scopes, self._kinds, issuer
+        entered = consent_requests.user_code_in(request.query)
+        authorization = (
+            consent_requests.understand(request.query, app_of, self._scopes, self._kinds, issuer)
+            if entered is None
+            else consent_requests.of_device(
+                devices.waiting(transaction, entered), self._scopes, self._kinds
+            )
         )
-        _check_shown(authorization.app, request)
+        _check_shown(authorization, request)
         beyond = scopes - authorization.scopes
         if beyond:
             raise input_validation_failed({"scopes": "The app did not ask for all of these."})
@@ -175,6 +200,9 @@ class Consent:
         )
         self._restrict(transaction, link_id, values)
         tokens.set_link_expiry(transaction, link_id, expires_at or None)
+        if authorization.device is not None:
+            devices.allow(transaction, authorization.device, link_id)
+            return ""
         if authorization.flow == "code":
             return _with_code(transaction, authorization, link_id)
         triples: list[tuple[str, str]] = []
@@ -230,10 +258,10 @@ def _issuer(session: Session) -> str:
     return session.origin.lower() if session.at_pages else ""
 
 
-def _check_shown(app: App, request: ConsentGiven) -> None:
+def _check_shown(authorization: AuthorizationRequest, request: ConsentGiven) -> None:
     """Raise `ConsentRefused` unless the app is still what the user was shown."""
-    problem = ""
-    if request.returns_to != app.returns_to:
+    app, problem = authorization.app, ""
+    if request.returns_to != authorization.returns_to:
         problem = (
             f"The address of {app.name} has changed since this page was opened: {app.returns_to}."
         )

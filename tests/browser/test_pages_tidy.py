@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
-from tests.browser.programs import owner, program, registered
+from tests.browser.programs import device_codes, owner, program, registered
 from tests.browser.steps import sign_in_as_demo, sign_in_as_operator
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -97,6 +97,15 @@ def buy(page: Page) -> None:
     page.get_by_role("button", name="Buy Rise").click()
 
 
+def go_on(page: Page) -> None:
+    page.get_by_role("button", name="Continue", exact=True).click()
+
+
+def go_on_and_sign_in(page: Page) -> None:
+    go_on(page)
+    sign_in_as_demo(page)
+
+
 PAGES = {
     "start": Shown("/", "main:has(#quote:not(:empty)):has(#snippets > *)"),
     "menu": Shown("/", "#who:has(.email)", open_menu),
@@ -126,6 +135,9 @@ PAGES = {
     "consent-changed": Shown("/oauth2/authorize?app_id={changed}", "#changes li", sign_in_as_demo),
     "consent-signed-out": Shown("/oauth2/authorize?app_id={app_id}", "#refuse button"),
     "consent-refused": Shown("/oauth2/authorize?app_id={app_id}&scopes=root", "#asked .notice"),
+    "device": Shown("/device", "#code form"),
+    "device-consent": Shown("/device?user_code={code}", "#choices form", go_on_and_sign_in),
+    "device-unknown": Shown("/device?user_code=BBBB-BBBB", "#code .error", go_on),
     "operator-signed-out": Shown("/operator", "form [name=operator_token]"),
     "operator": Shown("/operator", "#connections table", sign_in_as_operator),
 }
@@ -162,6 +174,7 @@ def app_id(shared_gateway: Served) -> Iterator[int]:
         allow(changed_app)
         now = {"name": "Deriv Official", "scopes": asked, "redirect_uri": BACK}
         maker.ask(app_update=changed_app, app_markup_percentage=2.5, **now)
+        maker.ask(app_flow=1, app_id=registered_app, device_flow=1)
         maker.ask(
             token_create=1,
             name="Made by the demo token",
@@ -181,10 +194,13 @@ def app_id(shared_gateway: Served) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_it_is_tidy_and_accessible(browse: Browse, watch: Watch, app_id: int, name: str) -> None:
+def test_it_is_tidy_and_accessible(
+    browse: Browse, gateway: Served, watch: Watch, app_id: int, name: str
+) -> None:
     page = browse(width=360)
     shown = PAGES[name]
-    page.goto(shown.path.format(app_id=app_id, changed=app_id + 1))
+    code = device_codes(gateway, app_id)["user_code"] if "{code}" in shown.path else ""
+    page.goto(shown.path.format(app_id=app_id, changed=app_id + 1, code=code))
     shown.first(page)
     expect(page.locator(shown.ready).first).to_be_visible()
     for width, scheme in itertools.product((360, 1280), SCHEMES):

@@ -48,6 +48,7 @@ async def test_an_app_gets_what_its_user_gives_and_no_more(world: World) -> None
         "restrictions": {},
         "returns_to": "https://app.example.com",
         "scopes": ["read", "trade", "admin"],
+        "user_code": "",
     }
     first, second = world.real[0].loginid, world.demo.loginid
     sent = await allow(owner, asked, [second, first], "read", "trade")

@@ -117,8 +117,10 @@ async def test_an_owner_chooses_the_flow_of_an_app(connected: Connected) -> None
     await client.authorize(await world.token("admin", "read"))
     fields = {"name": "Bot", "scopes": ["read"], "redirect_uri": BACK}
     made = (await client.ask({"app_register": 1, **fields}))["app_register"]["app_id"]
-    assert (await client.ask({"app_flow": 1}))["app_flow"] == [{"app_id": made, "flow": "both"}]
-    chosen = [{"app_id": made, "flow": "code"}]
+    assert (await client.ask({"app_flow": 1}))["app_flow"] == [
+        {"app_id": made, "device_flow": 0, "flow": "both"}
+    ]
+    chosen = [{"app_id": made, "device_flow": 0, "flow": "code"}]
     request = {"app_flow": 1, "app_id": made, "flow": "code"}
     assert (await client.ask(request))["app_flow"] == chosen
     # Changing the app leaves the flow as it is.
