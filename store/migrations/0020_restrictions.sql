@@ -51,7 +51,7 @@ CREATE TABLE caps (
     open_contracts INTEGER NOT NULL DEFAULT 0
 );
 
-CREATE INDEX caps_to_watch ON caps (id) WHERE close_on_disconnect IS NOT NULL;
+CREATE INDEX caps_to_watch ON caps (close_on_disconnect) WHERE close_on_disconnect IS NOT NULL;
 
 -- The caps that a contract counts for; NULL if it was bought without any. Contracts are kept for
 -- ever, caps are not.
