@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 ERRORS = {"full": errno.ENOSPC, "read-only": errno.EROFS, "broken": errno.EIO}
-LAST = chosen(12, 100)
+LAST = chosen(6, 100)
 """The number of operations that succeed before the one that fails: from 0 to this."""
 
 
