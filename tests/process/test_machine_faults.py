@@ -432,7 +432,7 @@ def why_no_attributes() -> str:
 
 
 @pytest.mark.skipif(bool(why_no_attributes()), reason=why_no_attributes())
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", cases(["1", "2"], ["1"]))
 async def test_a_missing_log_is_noticed(tmp_path: Path, workers: str) -> None:
     """Without it the file is valid, and lacks what was acknowledged last."""
     served = Served(tmp_path, "--seed", "tests", "--workers", workers)
