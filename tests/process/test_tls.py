@@ -270,7 +270,7 @@ BREAKS = [key_of_another, half_a_chain, no_key, encrypted_key]
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("workers", cases([1, SEVERAL], [1]))
+@pytest.mark.parametrize("workers", cases([1, SEVERAL], [SEVERAL]))
 async def test_a_broken_certificate_is_logged_and_the_old_one_stays(
     tmp_path: Path, workers: int
 ) -> None:
