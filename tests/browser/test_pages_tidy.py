@@ -21,6 +21,7 @@ from tests.browser.conftest import Browse
 from tests.browser.programs import device_codes, owner, program, registered
 from tests.browser.steps import sign_in_as_demo, sign_in_as_operator
 from tests.browser.watch import Watch
+from tests.effort import LONG
 from tests.served import Served
 
 RESTRICTED = "&authorization_details=" + quote(
@@ -29,7 +30,11 @@ RESTRICTED = "&authorization_details=" + quote(
 BACK = "http://127.0.0.1:9/back"  # nobody is there, and nobody is sent there
 _numbers = itertools.count(1)
 LONG_NAME = "Donaudampfschifffahrtsgesellschaftskapitaen"
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+BOTH: tuple[tuple[int, Scheme], ...] = ((360, "dark"), (1280, "light"))
+"""Both widths, in pixels, and both schemes."""
+SHOWN_AS = tuple(itertools.product((360, 1280), SCHEMES)) if LONG else BOTH
 
 
 class Shown(NamedTuple):
@@ -203,14 +208,14 @@ def test_it_is_tidy_and_accessible(
     page.goto(shown.path.format(app_id=app_id, changed=app_id + 1, code=code))
     shown.first(page)
     expect(page.locator(shown.ready).first).to_be_visible()
-    for width, scheme in itertools.product((360, 1280), SCHEMES):
+    for width, scheme in SHOWN_AS:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme)
         if folder := os.environ.get("SCOPEGATE_SCREENSHOTS"):
             picture = Path(folder).absolute() / f"{name}-{width}-{scheme}.png"
             page.screenshot(path=picture, full_page=True)
         assert_tidy(page)
-        if (width, scheme) in ((360, "dark"), (1280, "light")):  # both widths, both schemes
+        if (width, scheme) in BOTH:
             assert_accessible(page)
     if name == "consent-refused":
         watch.take("status of 400")  # the page that says why is answered so

@@ -24,6 +24,7 @@ from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store import postgresql as engine
 from scopegate.store.transactions import Transaction
 from tests import books, postgresql, stores
+from tests.effort import cases
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
@@ -239,7 +240,7 @@ async def settled(client: SocketClient, opened: set[int]) -> None:
     assert sorted(found) == sorted(opened)
 
 
-@pytest.mark.parametrize("killed", [None, 0, 1])
+@pytest.mark.parametrize("killed", cases([None, 0, 1], [None, 0]))
 async def test_contracts_are_settled_once_whichever_gateway_is_left(
     tmp_path: Path, killed: int | None
 ) -> None:
