@@ -11,21 +11,26 @@ UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_
 ON_POSTGRESQL := SCOPEGATE_TEST_STORE=postgresql $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 SHORT_ON_POSTGRESQL := tests/exchange/test_payments_machine.py tests/scenarios/test_consent.py tests/scenarios/test_races.py \
   tests/scenarios/test_restart.py tests/scenarios/test_tokens.py tests/process/test_kill.py tests/process/test_kill_payments.py \
-  tests/process/test_kill_trading.py tests/process/test_two_writers.py
+  tests/process/test_two_writers.py
+# Neither pages nor frames, proxies, published clients and the bots of the examples depend on the database.
+NOT_ON_POSTGRESQL := tests/browser tests/conformance tests/deploy tests/clients tests/test_example_bots.py
 PRODUCT := exchange gateway handlers runtime schemas scopegate store
 SOURCES := $(PRODUCT) tests examples bench docs .ci
+
+# Hundreds of processes start in the tests: they find modules compiled, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup serve cluster quick test test-postgresql coverage oldest proofs check format docs fairness simulate bench lock clean
 
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
 	@echo "make cluster  start PostgreSQL, three gateways and HAProxy, in the folder cluster"
-	@echo "make test     run the whole test suite"
-	@echo "make test-postgresql  all tests that use a database, with every one on a PostgreSQL server"
+	@echo "make test     run the test suite: all tests but proofs, in their short form"
+	@echo "make test-postgresql  the tests that use a database, with every one on a PostgreSQL server"
 	@echo "make quick    the unit tests alone, in a minute"
-	@echo "make coverage the whole suite, and which branches it takes"
+	@echo "make coverage the same suite, and which branches it takes"
 	@echo "make oldest   the unit tests with the oldest versions of what is needed"
-	@echo "make proofs   the same tests in their long form"
+	@echo "make proofs   all tests in their long form, and the proofs that the suite leaves out"
 	@echo "make setup    make $(VENV) with the command scopegate"
 	@echo "make check    check format, lint, security rules, types, layers, words, licences, generated files"
 	@echo "make format   format the code"
@@ -101,10 +106,10 @@ test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_mod
 	  $(ON_POSTGRESQL) $(SHORT_ON_POSTGRESQL); \
 	else echo "The scenarios on PostgreSQL are skipped."; fi)
 
-# Pages do not depend on the database, nor do tests that use none, which tests/conftest.py leaves out.
+# tests/conftest.py leaves out tests that use no database, too.
 test-postgresql: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	$(BIN)/python -m tests.postgresql
-	$(ON_POSTGRESQL) --ignore=tests/browser
+	$(ON_POSTGRESQL) $(NOT_ON_POSTGRESQL:%=--ignore=%)
 
 coverage:
 	@$(MAKE) --no-print-directory test COVERAGE=1

@@ -410,7 +410,7 @@ def watched(reader: Snapshot) -> list[Watched]:
     """Return the caps under which contracts are open that are sold once nobody is connected."""
     rows = reader.all(
         "SELECT id, close_on_disconnect, present_until FROM caps"
-        " WHERE close_on_disconnect IS NOT NULL AND open_contracts > 0"
+        " WHERE close_on_disconnect > 0 AND open_contracts > 0"
     )
     return [Watched(*row) for row in rows]
 

@@ -3,14 +3,14 @@
 import ipaddress
 import re
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from scopegate.schemas.fields import AccountRequest, AppId, Number, One, OrAbsent, Text
+from scopegate.schemas.fields import AccountRequest, AppId, Flag, Number, One, OrAbsent, Text
 from scopegate.schemas.scopes import ScopeNames
 
 
@@ -189,17 +189,26 @@ class AppFlow(AccountRequest):
     )
 
     app_flow: One
-    app_id: OrAbsent[AppId] = Field(None, description="The app to set the flow of; needs `flow`.")
+    app_id: OrAbsent[AppId] = Field(
+        None, description="The app to set the flow of; needs `flow` or `device_flow`."
+    )
     flow: OrAbsent[Literal["tokens", "code", "both"]] = Field(
         None,
         description="`tokens`: tokens in the URL, for Deriv v3 web apps. `code`: only a code with"
         " PKCE. `both`: the link decides.",
+    )
+    device_flow: OrAbsent[Flag] = Field(
+        None,
+        description="1: programs without a browser can ask users for consent to the app, with a"
+        " code that the user enters. 0: they cannot.",
     )
 
 
 class FlowOfApp(TypedDict):
     app_id: int
     """The id of the app."""
+    device_flow: int
+    """1 if programs without a browser can ask users for consent to the app, else 0."""
     flow: str
     """The OAuth flow of the app: `tokens`, `code` or `both`."""
 
@@ -207,6 +216,41 @@ class FlowOfApp(TypedDict):
 class AppFlowReply(TypedDict):
     app_flow: list[FlowOfApp]
     """The OAuth flows of your apps; with an app's token, only of those that it registered."""
+
+
+class AppSecret(AccountRequest):
+    """Show which apps of the user have a client secret, or change that of one app."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"app_secret": 1, "app_id": 1090, "action": "create"}]}
+    )
+
+    app_secret: One
+    app_id: OrAbsent[AppId] = Field(None, description="The app to change; needs `action`.")
+    action: OrAbsent[Literal["create", "delete"]] = Field(
+        None,
+        description="`create`: a new secret, instead of the one that the app has. `delete`: the app"
+        " is known by its id alone again.",
+    )
+
+
+class SecretOfApp(TypedDict):
+    app_id: int
+    """The id of the app."""
+    created: str | None
+    """When its client secret was created (UTC), `yyyy-mm-dd hh:mm:ss`; null if it has none."""
+
+
+class AppSecretBody(TypedDict):
+    apps: list[SecretOfApp]
+    """Your apps, oldest first."""
+    client_secret: NotRequired[str]
+    """The new client secret; it is not shown again."""
+
+
+class AppSecretReply(TypedDict):
+    app_secret: AppSecretBody
+    """Which of your apps have a client secret."""
 
 
 class AppGet(AccountRequest):

@@ -1,18 +1,19 @@
 """Requests and replies about consent: what an app asks for, and what its user grants."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from scopegate.schemas.fields import LoginId, Number, One, OrAbsent, Request, Text
+from scopegate.schemas.fields import Epoch, LoginId, Number, One, OrAbsent, Request, Text
 from scopegate.schemas.scopes import ScopeNames
 
 Query = Annotated[
     Text,
     Field(
         max_length=4096,
-        description="The query of the consent page's URL, unchanged.",
+        description="The query of the consent page's URL, unchanged; or `user_code=` and the code"
+        " that a device shows.",
         examples=["app_id=1090&state=x"],
     ),
 ]
@@ -33,17 +34,27 @@ class Asked(TypedDict):
     changes: list[str]
     """The changes since your consent, one sentence each; empty before sign-in or without earlier
     consent."""
+    expires_at: int | None
+    """The time at which your earlier authorization expires, in epoch seconds; null before sign-in,
+    and if there is none or it does not expire."""
     flow: str
-    """The OAuth flow of the request: `tokens` or `code`."""
+    """The OAuth flow of the request: `tokens`, `code` or `device`."""
     name: str
     """The name of the app."""
     owner: str
     """The e-mail address of the app's owner, or a text that names the operator; empty before
     sign-in."""
+    proposed_restrictions: dict[str, Any]
+    """The restrictions that hold unless you choose others: those of your earlier authorization, and
+    where they are less strict, those that the app requests."""
+    restrictions: dict[str, Any]
+    """The restrictions that the app requests in `authorization_details`, by name; empty if none."""
     returns_to: str
-    """The origin of the URL that the browser returns to."""
+    """The origin of the URL that the browser returns to; empty in the flow `device`."""
     scopes: list[str]
     """The scopes that the app asks for."""
+    user_code: str
+    """The code that the device shows; empty in the other flows."""
 
 
 class ConsentRequestReply(TypedDict):
@@ -86,6 +97,25 @@ class Consent(Request):
     scopes: Annotated[ScopeNames, Field(min_length=1)] = Field(
         description="The scopes to grant: all or some of those that the app asks for."
     )
+    restrictions: OrAbsent[
+        Annotated[
+            dict[str, Any],
+            Field(
+                description="What the app is restricted to: an object with the fields that"
+                " `restriction_kinds` lists, at least as strict as what the app requests. By"
+                " default, the `proposed_restrictions` of `consent_request`."
+            ),
+        ]
+    ] = None
+    expires_at: OrAbsent[
+        Annotated[
+            Epoch,
+            Field(
+                description="The time at which the authorization expires; 0 for never. By default,"
+                " that of your earlier authorization, if there is one."
+            ),
+        ]
+    ] = None
 
 
 class ConsentRefuse(Request):
@@ -97,7 +127,7 @@ class ConsentRefuse(Request):
 
 class WayBack(TypedDict):
     redirect_to: str
-    """The URL of the app, with the answer, to send the browser to."""
+    """The URL of the app, with the answer, to send the browser to; empty in the flow `device`."""
 
 
 class ConsentReply(TypedDict):

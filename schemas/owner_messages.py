@@ -6,6 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from scopegate.schemas.fields import AccountRequest, AppId, Flag, Int, One, Request, Text, secret
+from scopegate.schemas.restriction_messages import RestrictionSet
 
 
 class PageInfo(Request):
@@ -146,6 +147,10 @@ class ConnectedAppDetails(TypedDict):
     """The changes that you have not consented to, one sentence each; empty if there are none."""
     connected_at: int
     """The time at which you granted this access, in epoch seconds."""
+    expires_at: int | None
+    """The time at which this access expires, in epoch seconds; null if it does not."""
+    in_force: list[RestrictionSet]
+    """What you restricted the app to, and what of it is used; empty if nothing."""
     last_used: int | None
     """The time of the app's last call for you, in epoch seconds; null if there was none."""
     live_connections: int
@@ -204,9 +209,26 @@ class ParentToken(TypedDict):
     """The masked text of the parent token; only its last four characters are shown."""
 
 
+class TokenHint(TypedDict):
+    kind: Literal["unused", "expires_soon", "unneeded_scopes"]
+    """The reason: not used for 90 days, expires within 7 days, or has scopes that it did not use.
+    """
+    scopes: list[str]
+    """The scopes that it did not use; empty for other hints."""
+    words: str
+    """The hint in a sentence."""
+
+
 class TokenDetails(TypedDict):
     created_at: int
     """The time of creation, in epoch seconds."""
+    expires_at: int | None
+    """The time at which the token expires, in epoch seconds; null if it does not."""
+    hints: list[TokenHint]
+    """What you may want to change, the most urgent first."""
+    in_force: list[RestrictionSet]
+    """All restrictions that the token is under: its own first, then those of its parents or of its
+    app's authorization. Empty if there are none."""
     last_used: int | None
     """The time of the last use, in epoch seconds; null if it was never used."""
     last_used_from: str

@@ -1,7 +1,8 @@
 """Restrictions of tokens and of apps' authorizations: their fields, and the calls about them."""
 
 import ipaddress
-from typing import Annotated, Any
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -10,6 +11,7 @@ from typing_extensions import TypedDict
 from scopegate.schemas.fields import (
     AccountRequest,
     Epoch,
+    Flag,
     Int,
     LoginId,
     Number,
@@ -48,18 +50,42 @@ class Restrictions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     networks: OrAbsent[OneOrMore[Network]] = Field(
-        None, description="The IP addresses and networks that it works from."
+        None,
+        title="IP addresses and networks",
+        description="The IP addresses and networks that it works from.",
+        examples=["192.0.2.7, 198.51.100.0/24"],
     )
     accounts: OrAbsent[OneOrMore[LoginId]] = Field(
-        None, description="The accounts that it reaches."
+        None,
+        title="Accounts",
+        description="The accounts that it reaches.",
+        examples=["CR123456, CR123457"],
     )
     calls_per_minute: OrAbsent[Annotated[Int, Field(ge=1, le=1_000_000)]] = Field(
-        None, description="The calls that it may make in a minute, on all connections together."
+        None,
+        title="Calls per minute",
+        description="The calls that it may make in a minute, on all connections together.",
+        examples=["60"],
     )
 
     def looser_than(self, before: "Restrictions") -> list[str]:
         """Return the names of the fields that allow something that `before` does not."""
         return [name for name in type(before).model_fields if self._is_looser(name, before)]
+
+    def tightened_by(self, other: "Restrictions") -> Self:
+        """Return these, with the values of `other` for the fields that allow more than it does."""
+        return self.model_copy(
+            update={name: getattr(other, name) for name in self.looser_than(other)}
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields that are set, as replies have them."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            name: float(value) if isinstance(value, Decimal) else value
+            for name, value in values.items()
+            if value is not None
+        }
 
     def _is_looser(self, name: str, before: "Restrictions") -> bool:
         new, old = getattr(self, name), getattr(before, name)
@@ -86,38 +112,79 @@ Amount = OrAbsent[Annotated[Number, Field(ge=0)]]
 class TradingRestrictions(Restrictions):
     """Restrictions with those of the exchange. Amounts are in the currency of the account."""
 
-    symbols: OrAbsent[OneOrMore[SymbolName]] = Field(
-        None, description="The symbols that may be traded."
+    max_stake: Amount = Field(
+        None,
+        title="Highest price of a contract",
+        description="The highest price of a contract: one that costs more is not bought.",
+        examples=["10"],
     )
-    markets: OrAbsent[OneOrMore[Annotated[Text, Field(pattern=r"^[a-z_]{2,40}$")]]] = Field(
-        None, description="The markets whose symbols may be traded."
-    )
-    contract_types: OrAbsent[OneOrMore[ContractType]] = Field(
-        None, description="The contract types that may be bought."
-    )
-    max_stake: Amount = Field(None, description="The highest price of a contract.")
     max_stake_per_day: Amount = Field(
-        None, description="The total price of what is bought in a day (UTC, market time)."
+        None,
+        title="Stakes per day",
+        description="The total price of what is bought in a day (UTC, market time).",
+        examples=["100"],
     )
     max_loss_per_day: Amount = Field(
         None,
+        title="Loss per day",
         description="The most that a day may lose. An open contract counts with its whole price.",
+        examples=["50"],
     )
     max_open_contracts: OrAbsent[Annotated[Int, Field(ge=0, le=1_000)]] = Field(
-        None, description="The contracts that may be open at the same time."
+        None,
+        title="Open contracts",
+        description="The contracts that may be open at the same time.",
+        examples=["5"],
     )
     max_transfer_per_day: Amount = Field(
-        None, description="What may be transferred, paid and withdrawn in a day."
+        None,
+        title="Transfers and withdrawals per day",
+        description="What may be transferred, paid and withdrawn in a day.",
+        examples=["0"],
+    )
+    symbols: OrAbsent[OneOrMore[SymbolName]] = Field(
+        None,
+        title="Symbols",
+        description="The symbols that may be traded.",
+        examples=["R_100, R_50"],
+    )
+    markets: OrAbsent[OneOrMore[Annotated[Text, Field(pattern=r"^[a-z_]{2,40}$")]]] = Field(
+        None,
+        title="Markets",
+        description="The markets whose symbols may be traded.",
+        examples=["synthetic_index"],
+    )
+    contract_types: OrAbsent[OneOrMore[ContractType]] = Field(
+        None,
+        title="Contract types",
+        description="The contract types that may be bought.",
+        examples=["CALL, PUT"],
     )
     no_trading: OrAbsent[OneOrMore[Hours]] = Field(
-        None, description="Hours of each day (UTC) without purchases, such as `22:00-06:00`."
+        None,
+        title="No trading between",
+        description="Hours of each day (UTC) without purchases, such as `22:00-06:00`.",
+        examples=["22:00-06:00"],
     )
 
     close_on_disconnect: OrAbsent[Annotated[Int, Field(ge=1, le=WEEK)]] = Field(
         None,
+        title="Sell when disconnected for (seconds)",
+        examples=["60"],
         description="Seconds after its last connection is gone, after which what it has bought is"
         " sold, as far as that is possible.",
     )
+
+    def tightened_by(self, other: Restrictions) -> Self:
+        """Return these, with the values of `other` for the fields that allow more than it does.
+
+        Of hours without purchases, those of both.
+        """
+        found = super().tightened_by(other)
+        if "no_trading" in self.looser_than(other):
+            hours = {*(self.no_trading or ()), *(getattr(other, "no_trading", None) or ())}
+            return found.model_copy(update={"no_trading": sorted(hours)})
+        return found
 
     def _is_looser(self, name: str, before: Restrictions) -> bool:
         if name == "no_trading":  # more hours are stricter
@@ -133,6 +200,12 @@ RestrictionFields = Annotated[
     ),
 ]
 Expiry = OrAbsent[Annotated[Epoch, Field(description="The time at which the token expires.")]]
+NewExpiry = OrAbsent[
+    Annotated[
+        Epoch,
+        Field(description="The time at which it expires; 0 for never. By default, it stays."),
+    ]
+]
 WhichToken = Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_*-]{1,128}$")]
 
 
@@ -159,13 +232,19 @@ class TokenCreate(AccountRequest):
     scopes: Annotated[ScopeNames, Field(min_length=1)] = Field(
         description="The scopes of the token."
     )
+    valid_for_current_ip_only: Flag = Field(
+        0, description="1 to let the token work only from the IP address of this connection."
+    )
     expires_at: Expiry = None
     restrictions: OrAbsent[RestrictionFields] = None
 
 
 class RestrictionSet(TypedDict):
     name: str
-    """The token, or the app, that these restrictions were set for."""
+    """The token, or the app, that these restrictions were set for; empty if it has been deleted."""
+    set_for: Literal["token", "parent", "app"]
+    """`token` if they are the token's own, `parent` if they are those of a token that it was
+    created with, and `app` if they are those of your authorization of an app."""
     restrictions: dict[str, Any]
     """The restrictions, by name; only those that are set."""
     use: dict[str, Any]
@@ -194,7 +273,7 @@ class TokenRestrict(AccountRequest):
 
     token_restrict: WhichToken = secret(description="The token, whole or masked as in lists.")
     restrictions: RestrictionFields
-    expires_at: Expiry = None
+    expires_at: NewExpiry = None
 
 
 class TokenRestrictReply(TypedDict):
@@ -236,8 +315,15 @@ class RestrictionKinds(Request):
 class RestrictionKind(TypedDict):
     name: str
     """The name of the field."""
+    label: str
+    """Its name in words, as forms show it."""
     words: str
     """What it restricts, in words."""
+    input: Literal["amount", "integer", "list", "text"]
+    """The value: an amount of money in the currency of the account, an integer, a list, or a text.
+    """
+    example: str
+    """A value, or some values of a list with commas between them; empty if there is none."""
 
 
 class RestrictionKindsReply(TypedDict):
@@ -250,11 +336,14 @@ class AppRestrict(Request):
 
     app_restrict: Annotated[Int, Field(ge=1)] = Field(description="The id of the app.")
     restrictions: RestrictionFields
+    expires_at: NewExpiry = None
 
 
 class RestrictedApp(TypedDict):
     app_id: int
     """The id of the app."""
+    expires_at: int | None
+    """The time at which your authorization expires, in epoch seconds; null if it does not."""
     in_force: list[RestrictionSet]
     """The restrictions of your authorization of it; empty if there are none."""
 

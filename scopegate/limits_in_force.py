@@ -3,7 +3,7 @@
 Rule: every limit that a client can meet is listed here, by the name that the documentation uses.
 """
 
-from scopegate.gateway.access import apps, guard, passwords, tokens
+from scopegate.gateway.access import apps, devices, guard, issuing, passwords, tokens
 from scopegate.gateway.calls import dispatch, scheduling
 from scopegate.gateway.calls.counting import MESSAGE_UNIT
 from scopegate.gateway.calls.limits import Limit, Per, Profile
@@ -11,7 +11,7 @@ from scopegate.gateway.calls.message import MAX_DEPTH
 from scopegate.gateway.transport import connection as connections
 from scopegate.gateway.transport import http
 from scopegate.gateway.transport import peer as peers
-from scopegate.handlers.gateway import page_calls
+from scopegate.handlers.gateway import consent_calls, page_calls
 from scopegate.store import store as stores
 
 
@@ -41,6 +41,10 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("idle_time", peers.IDLE, "seconds", connection),
         Limit("opening_time", peers.HEAD_TIMEOUT, "seconds", connection),
         Limit("wrong_tokens", guard.WRONG_TOKENS_A_MINUTE, "tokens a minute", address),
+        Limit("wrong_user_codes", consent_calls.WRONG_CODES_A_MINUTE, "codes a minute", address),
+        Limit("device_requests", devices.MAX_OF_REQUESTER, "requests of devices", address),
+        Limit("device_requests_of_all", devices.MAX_OF_ALL, "requests of devices", Per.GATEWAY),
+        Limit("refresh_tokens", issuing.MAX_LINES, "refresh tokens of one app", Per.USER),
         Limit("wrong_passwords", passwords.FROM_AN_ADDRESS, "passwords a minute", address),
         Limit("wrong_passwords_per_user", passwords.AT_AN_ACCOUNT, "passwords a minute", Per.USER),
         Limit("passwords_at_once", passwords.AT_A_TIME, "passwords", Per.GATEWAY),

@@ -9,10 +9,11 @@ from ipaddress import ip_network
 
 from scopegate.app import METRICS, Running
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
 from scopegate.gateway.web.metrics_page import MetricsPage, OfProcess
-from scopegate.gateway.web.oauth import TokenEndpoint
+from scopegate.gateway.web.oauth import endpoints
 from scopegate.gateway.web.site import Site
 from scopegate.offered import EXCHANGE
 from scopegate.settings import SettingsError
@@ -65,11 +66,13 @@ def site(gateway: Running, *, secure: bool) -> Site:
         gateway.store.catch_up()  # another worker process may just have registered it
         return gateway.access.app(app_id)
 
+    kinds = gateway.service(RestrictionKinds)
     token = gateway.settings.metrics_token
     return Site(
         gateway.registry,
-        TokenEndpoint(gateway.store, gateway.registry.scopes),
+        endpoints(gateway.store, gateway.access, gateway.registry.scopes, kinds, secure=secure),
         app_of=app_of,
+        kinds=kinds,
         workers=gateway.workers,
         limiter=gateway.requests,
         fault=gateway.health.fault,

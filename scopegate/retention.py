@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from scopegate.gateway.access import audit, codes, tokens, verification
+from scopegate.gateway.access import audit, codes, devices, issuing, tokens, verification
 from scopegate.gateway.access.tokens import MAX_USES
 from scopegate.gateway.access.users import MAX_SIGN_INS
 from scopegate.runtime.clock import Clock
@@ -198,7 +198,9 @@ _LINKS = _Ended(
     owner="user_id",
     ended="ended_at",
     unused="NOT EXISTS (SELECT 1 FROM tokens WHERE link_id = links.id)"
-    " AND NOT EXISTS (SELECT 1 FROM codes WHERE link_id = links.id)",
+    " AND NOT EXISTS (SELECT 1 FROM codes WHERE link_id = links.id)"
+    " AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE link_id = links.id)"
+    " AND NOT EXISTS (SELECT 1 FROM device_requests WHERE link_id = links.id)",
     max_per_owner=ENDED_LINKS,
 )
 _APPS = _Ended(
@@ -206,7 +208,8 @@ _APPS = _Ended(
     owner="user_id",
     ended="deleted_at",
     unused="NOT EXISTS (SELECT 1 FROM links WHERE app_id = apps.id)"
-    " AND NOT EXISTS (SELECT 1 FROM markups WHERE app_id = apps.id)",
+    " AND NOT EXISTS (SELECT 1 FROM markups WHERE app_id = apps.id)"
+    " AND NOT EXISTS (SELECT 1 FROM device_requests WHERE app_id = apps.id)",
     max_per_owner=DELETED_APPS,
 )
 
@@ -295,6 +298,26 @@ def _delete_code(transaction: Transaction, key: Key) -> None:
     transaction.execute("DELETE FROM codes WHERE digest = ?", *key)
 
 
+def _old_refresh_tokens(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return reader.all("SELECT id FROM refresh_tokens WHERE expires_at < ? LIMIT ?", now.real, BATCH)
+
+
+def _delete_refresh_token(transaction: Transaction, key: Key) -> None:
+    transaction.execute("DELETE FROM refresh_tokens WHERE id = ?", *key)
+
+
+def _old_device_requests(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        "SELECT digest FROM device_requests WHERE expires_at < ? LIMIT ?",
+        now.real - devices.KEPT,
+        BATCH,
+    )
+
+
+def _delete_device_request(transaction: Transaction, key: Key) -> None:
+    transaction.execute("DELETE FROM device_requests WHERE digest = ?", *key)
+
+
 def _old_email_codes(reader: Snapshot, now: Moments) -> Sequence[Key]:
     return reader.all(
         "SELECT digest FROM email_codes WHERE sent_at <= ? LIMIT ?",
@@ -307,7 +330,8 @@ def _delete_email_code(transaction: Transaction, key: Key) -> None:
     transaction.execute("DELETE FROM email_codes WHERE digest = ?", *key)
 
 
-# Codes and tokens refer to authorizations, and these to apps: rows are deleted in this order.
+# Codes and tokens of both kinds refer to authorizations, and these to apps: rows are deleted in
+# this order.
 RULES: Final = (
     Rule(
         "Authorizations of a token, counted by address",
@@ -340,6 +364,21 @@ RULES: Final = (
         "an hour after they have expired",
         _old_codes,
         _delete_code,
+    ),
+    Rule(
+        "Refresh tokens of apps",
+        f"{issuing.REFRESH_LASTS // DAY:.0f} days, used or not; until the authorization ends;"
+        f" {issuing.MAX_LINES} of an authorization that can be used, and the latest"
+        f" {issuing.MAX_USED} that each of them replaced",
+        _old_refresh_tokens,
+        _delete_refresh_token,
+    ),
+    Rule(
+        "Requests of devices for consent",
+        f"an hour after they have expired; {devices.MAX_OF_REQUESTER} of an address block and"
+        f" {devices.MAX_OF_ALL:,} in all that wait for their users",
+        _old_device_requests,
+        _delete_device_request,
     ),
     Rule(
         "Ended authorizations of apps",

@@ -18,6 +18,7 @@ from scopegate.composition import declared
 from scopegate.schemas.published import PUBLISHED
 from scopegate.testing import Client, World
 from tests import postgresql, stores
+from tests.effort import LONG
 from tests.leftovers import (  # noqa: F401 - fixtures and hooks
     no_process_is_left,
     no_process_is_left_by_fixtures,
@@ -135,13 +136,17 @@ FIRST = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run folders in the order of `FIRST`, then the others."""
+    """Run folders in the order of `FIRST`, then the others; leave the proofs to long runs."""
 
     def place(item: pytest.Item) -> int:
         folder = item.path.parent.name
         return FIRST.index(folder) if folder in FIRST else len(FIRST)
 
     items.sort(key=place)
+    if not LONG:
+        proofs = [item for item in items if item.get_closest_marker("proof") is not None]
+        items[:] = [item for item in items if item.get_closest_marker("proof") is None]
+        config.hook.pytest_deselected(items=proofs)
     if stores.ON_POSTGRESQL:
         assert not postgresql.missing(), postgresql.missing()
         without = [item for item in items if not stores.are_used_by(item.path)]

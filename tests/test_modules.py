@@ -98,9 +98,18 @@ TESTED_BY: dict[str, str] = {
     "gateway/transport/peer.py": "tests/gateway/test_server.py",
     "gateway/transport/handshake.py": "tests/gateway/test_server.py",
     "gateway/web/oauth.py": "tests/scenarios/test_codes.py",
+    "gateway/web/oauth_messages.py": "tests/scenarios/test_codes.py",
+    "gateway/access/issuing.py": "tests/scenarios/test_refresh_tokens.py",
+    "gateway/web/device_endpoint.py": "tests/scenarios/test_devices.py",
+    "gateway/web/oauth_clients.py": "tests/scenarios/test_client_secrets.py",
+    "gateway/web/token_status.py": "tests/scenarios/test_client_secrets.py",
+    "gateway/access/app_secrets.py": "tests/scenarios/test_client_secrets.py",
     "gateway/web/site.py": "tests/gateway/test_http.py",
     # The calls.
+    "gateway/access/restrictions.py": "tests/scenarios/test_restricted_tokens.py",
+    "handlers/exchange/absent_traders.py": "tests/scenarios/test_restricted_tokens.py",
     "handlers/exchange/account_calls.py": "tests/exchange/test_ledger.py",
+    "handlers/exchange/trading_restrictions.py": "tests/process/test_caps.py",
     "handlers/exchange/assessment_calls.py": "tests/scenarios/test_people.py",
     "handlers/exchange/calendar_calls.py": "tests/scenarios/test_markets.py",
     "handlers/exchange/contract_streams.py": "tests/scenarios/test_trading.py",
@@ -138,6 +147,7 @@ TESTED_BY: dict[str, str] = {
     "handlers/gateway/operator_calls.py": "tests/scenarios/test_operator.py",
     "handlers/gateway/page_calls.py": "tests/scenarios/test_sign_in.py",
     "handlers/gateway/gateway_scopes.py": "tests/program/test_framework.py",
+    "handlers/gateway/restriction_calls.py": "tests/scenarios/test_restricted_tokens.py",
     "handlers/gateway/session_calls.py": "tests/scenarios/test_tokens.py",
     # Requests and replies.
     "schemas/account_messages.py": "tests/exchange/test_ledger.py",
@@ -158,6 +168,7 @@ TESTED_BY: dict[str, str] = {
     "schemas/profile_messages.py": "tests/scenarios/test_people.py",
     "schemas/published.py": "tests/published/test_examples.py",
     "schemas/rate_messages.py": "tests/scenarios/test_payments.py",
+    "schemas/restriction_messages.py": "tests/scenarios/test_restricted_tokens.py",
     "schemas/scopes.py": "tests/program/test_framework.py",
     "schemas/session_messages.py": "tests/scenarios/test_tokens.py",
     # The program.
@@ -167,6 +178,7 @@ TESTED_BY: dict[str, str] = {
     "scopegate/commands/backup.py": "tests/process/test_machine_faults.py",
     "scopegate/commands/restore.py": "tests/process/test_machine_faults.py",
     "scopegate/commands/common.py": "tests/process/test_commands.py",
+    "scopegate/commands/restriction_options.py": "tests/process/test_commands.py",
     "scopegate/commands/token.py": "tests/process/test_commands.py",
     "scopegate/commands/user.py": "tests/process/test_commands.py",
     "exchange/reconciliation.py": "tests/process/test_check.py",
@@ -231,6 +243,7 @@ TESTED_BY: dict[str, str] = {
 
 SHOWN_BY: dict[str, str] = {
     # Numbers of a running gateway, which are read over HTTP.
+    "gateway/access/restrictions.py": "test_a_token_works_from_its_networks_alone",
     "gateway/access/overview.py": "test_many_connections_are_counted_and_the_busiest_listed",
     "gateway/calls/handling.py": "test_metrics_count_what_clients_do",
     "gateway/web/metrics_page.py": "test_a_token_admits_to_the_metrics",
@@ -301,6 +314,9 @@ SHOWN_BY: dict[str, str] = {
     ),
     # What answers over HTTP: asked for its addresses.
     "gateway/web/oauth.py": "test_what_is_wrong_is_told_in_the_words_of_the_rfc",
+    "gateway/web/oauth_messages.py": "test_a_body_that_is_no_form_is_refused",
+    "gateway/web/device_endpoint.py": "test_a_program_without_a_browser_gets_its_tokens",
+    "gateway/web/token_status.py": "test_they_serve_an_apps_own_tokens_alone",
     "gateway/web/site.py": "test_what_a_browser_has_already_is_not_sent_again",
     # Of programs that run in processes of their own.
     "scopegate/commands/store.py": "test_the_command_says_what_it_has_copied",
@@ -327,6 +343,7 @@ SHOWN_BY: dict[str, str] = {
     "scopegate/commands/check.py": "test_findings_are_bounded",
     "exchange/reconciliation.py": "test_damage_is_found_and_named_and_nothing_is_changed",
     "gateway/access/link_checks.py": "test_damage_is_found_and_named_and_nothing_is_changed",
+    "scopegate/commands/restriction_options.py": "test_an_invalid_restriction_names_its_option",
     "scopegate/commands/common.py": "test_a_token_is_printed_alone_and_works_at_once",
     "scopegate/commands/token.py": "test_a_token_is_printed_alone_and_works_at_once",
     "scopegate/offered.py": "test_it_serves_and_its_commands_know_its_scopes",

@@ -52,6 +52,8 @@ class App:
     """Percent of a contract's payout, as a decimal."""
     flow: str = "both"
     """The flow by which it gets its tokens after consent: `tokens`, `code` or `both`."""
+    device_flow: bool = False
+    """Whether programs without a browser can ask users for consent to it."""
     official: bool = False
     allowed_origins: tuple[str, ...] = ()
     """The origins whose pages may use the app; any origin if empty."""
@@ -74,6 +76,7 @@ def _origin(uri: str) -> str:
 _INTERNAL_FIELDS = (
     "id",
     "user_id",
+    "device_flow",
     "official",
     "allowed_origins",
     "registered_by",
@@ -88,6 +91,7 @@ def _app(row: Mapping[str, Any] | Row) -> App:
     return App(
         id=row["id"],
         user_id=row["user_id"],
+        device_flow=bool(row["device_flow"]),
         official=bool(row["official"]),
         allowed_origins=tuple(row["allowed_origins"].split()),
         registered_by=row["registered_by"],
@@ -115,7 +119,8 @@ class AppChanged(Announcement):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Build the announcement from what `to_json` returns."""
-        return cls(_app(data), data["deleted"])
+        # A gateway of an earlier release does not send it; it is only used as the database has it.
+        return cls(_app({"device_flow": False, **data}), data["deleted"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +286,15 @@ def set_flow(transaction: Transaction, app: App, flow: str) -> App:
     return _store(transaction, replace(app, flow=flow))
 
 
+def set_device_flow(transaction: Transaction, app: App, *, on: bool) -> App:
+    """Let programs without a browser ask users for consent to an app, or stop that."""
+    changed = replace(app, device_flow=on)
+    transaction.execute("UPDATE apps SET device_flow = ? WHERE id = ?", int(on), app.id)
+    transaction.announce(AppChanged(changed))
+    audit.record(transaction, Event.APP_CHANGED, app.user_id, app=app.id, device_flow=on)
+    return changed
+
+
 def _refuse_name(owned: Iterable[App], name: str, code: str) -> None:
     if any(app.name == name for app in owned):
         raise ApiError(code, "You already have an app with this name.", {"name": "Already in use."})
@@ -353,6 +367,10 @@ class AppLink:
     created_at: float
     last_used_at: float | None
     agreement: Agreement
+    restrictions_id: int | None
+    """What it is restricted to; `None` if it is not."""
+    expires_at: float | None
+    """When it expires with its tokens, in epoch seconds; `None` if it does not."""
     suspended: bool
     """Whether the app has gone beyond the agreement, so that the user must agree again."""
 
@@ -457,7 +475,8 @@ def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
 _LINKS = (
     "SELECT apps.*, links.id AS link_id, links.scopes AS link_scopes, links.loginids,"
     " links.created_at AS linked_at, links.last_used_at, links.agreed_name, links.agreed_scopes,"
-    " links.agreed_redirect_uri, links.agreed_markup, links.suspended_at"
+    " links.agreed_redirect_uri, links.agreed_markup, links.suspended_at, links.restrictions_id,"
+    " links.expires_at"
     " FROM links JOIN apps ON apps.id = links.app_id WHERE links.ended_at IS NULL"
 )
 
@@ -476,6 +495,8 @@ def _link(row: Row) -> AppLink:
             row["agreed_redirect_uri"],
             row["agreed_markup"],
         ),
+        row["restrictions_id"],
+        row["expires_at"],
         row["suspended_at"] is not None,
     )
 

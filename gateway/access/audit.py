@@ -66,6 +66,8 @@ class Event(StrEnum):
     APP_DISABLED = "app disabled"
     APP_ENABLED = "app enabled"
     APP_CONNECTED = "app connected"
+    APP_RESTRICTED = "app restricted"
+    """The restrictions of its authorization were replaced."""
     APP_DISCONNECTED = "app disconnected"
     USER_CREATED = "user created"
     USER_DISABLED = "user disabled"
@@ -171,10 +173,13 @@ def records(reader: Snapshot, *, user_id: int | None = None, limit: int) -> list
 
 def described(record: Record) -> str:
     """Return what a record is about, in one line: `token: 5, scopes: read trade`."""
-    return ", ".join(
-        f"{name}: {' '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in record.about.items()
-    )
+    return ", ".join(f"{name}: {_words(value)}" for name, value in record.about.items())
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_words(each).replace(' ', ',')}" for name, each in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def faults(reader: Snapshot) -> Iterator[str]:

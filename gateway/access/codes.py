@@ -11,17 +11,13 @@ import base64
 import hashlib
 import hmac
 import time
-from dataclasses import dataclass
-from functools import partial
 
-from scopegate.gateway.access import apps, tokens
-from scopegate.gateway.access.apps import AppLink
+from scopegate.gateway.access import apps, issuing
+from scopegate.gateway.access.issuing import Issued
 from scopegate.gateway.calls import token_form
 from scopegate.store.transactions import Snapshot, Transaction
 
 LIFETIME = 60.0
-TOKENS_LAST = 60 * 86_400
-"""Seconds for which tokens that were issued for a code are valid."""
 KEPT = 3600.0
 """Seconds for which an expired code is kept, to detect a second use of it."""
 
@@ -46,15 +42,6 @@ def create(
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Exchanged:
-    """What a code was exchanged for: the authorization, and a token for each of its accounts."""
-
-    link: AppLink
-    tokens: list[tuple[str, str]]
-    """The login id and the whole token, for each account."""
-
-
 def is_known(reader: Snapshot, text: str) -> bool:
     """Whether this code is stored; it may have expired in the last `KEPT` seconds."""
     digest = token_form.digest(text)
@@ -63,10 +50,11 @@ def is_known(reader: Snapshot, text: str) -> bool:
 
 def exchange(
     transaction: Transaction, text: str, *, app_id: int, redirect_uri: str | None, verifier: str
-) -> Exchanged | None:
+) -> Issued | None:
     """Exchange a code for tokens. Returns `None` if anything is wrong with it.
 
-    A second use with the right verifier ends the authorization.
+    The tokens have the restrictions of the authorization, and expire with it. A second use with the
+    right verifier ends the authorization.
     """
     row = transaction.one("SELECT * FROM codes WHERE digest = ?", token_form.digest(text))
     if row is None:
@@ -81,17 +69,16 @@ def exchange(
         return None
     if not hmac.compare_digest(challenge_of(verifier), row["challenge"]):
         return None
-    transaction.actor = f"app {app_id}"
     if row["used_at"] is not None:
         apps.end_link(transaction, link.id)
         return None
     if row["expires_at"] <= time.time():
         return None
-    now = time.time()
-    issue = partial(tokens.issue, transaction, link.id, link.app.name, expires_at=now + TOKENS_LAST)
-    issued = [(loginid, issue(loginid, link.scopes)) for loginid in link.loginids]
-    transaction.execute("UPDATE codes SET used_at = ? WHERE digest = ?", now, row["digest"])
-    return Exchanged(link, issued)
+    issued = issuing.begin(transaction, link)
+    if issued is None:
+        return None
+    transaction.execute("UPDATE codes SET used_at = ? WHERE digest = ?", time.time(), row["digest"])
+    return issued
 
 
 def challenge_of(verifier: str) -> str:

@@ -369,6 +369,22 @@ class Access:
             await self._applied_everywhere()
         return result
 
+    async def write_for_app(self, app_id: int, job: Job[T]) -> T:
+        """Run a job of an app at an OAuth endpoint, which has no grant there; else like `write`.
+
+        The job itself checks the credentials of the app.
+        """
+        before = self._endings
+
+        def audited(transaction: Transaction) -> T:
+            transaction.actor = f"app {app_id}"
+            return job(transaction)
+
+        result = await self._store.write(audited)
+        if before != self._endings:
+            await self._applied_everywhere()
+        return result
+
     async def write_for_operator(self, job: Job[T]) -> T:
         """Run a job of the operator, who needs no grant; else like `write`."""
 
@@ -489,7 +505,9 @@ class Access:
         self._endings += 1
         self._forget(changed.ids)
         for token_id in changed.ids:
-            if token_id in self._live:
+            if changed.expires_at is None:
+                self._expiring.pop(token_id, None)
+            elif token_id in self._live:
                 self._expiring[token_id] = changed.expires_at
 
     def _forget(self, token_ids: Collection[int]) -> None:

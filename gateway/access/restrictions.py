@@ -116,6 +116,13 @@ class RestrictionKinds:
                 {f"{field_name}.{name}": problem for name, problem in problems.items()}
             ) from None
 
+    def stored(self, values: Mapping[str, Any]) -> Restrictions:
+        """Return restrictions as they were set earlier.
+
+        They may name something that there is no longer, such as a symbol of an earlier version.
+        """
+        return self.model.model_validate(dict(values))
+
     def put(
         self,
         transaction: Transaction,
@@ -292,7 +299,7 @@ def restrict(
     if row is not None and (row["token_id"], row["link_id"]) == (owner.token_id, owner.link_id):
         number: int = row["id"]
         if not may_loosen:
-            before = kinds.checked(_own(row) | kinds.further(transaction, number))
+            before = kinds.stored(_own(row) | kinds.further(transaction, number))
             _refuse_looser(values.looser_than(before))
         _put(transaction, kinds, number, row["parent_id"], owner.loginid, values)
     else:

@@ -69,8 +69,8 @@ class ExpiryChanged(Announcement):
 
     kind: ClassVar[str] = "expiry_changed"
     ids: list[int]
-    expires_at: float
-    """In epoch seconds of real time."""
+    expires_at: float | None
+    """In epoch seconds of real time; `None` if they no longer expire."""
 
 
 REPLACED = "replaced"
@@ -247,6 +247,8 @@ class NewToken:
     """Epoch seconds of real time; `None` if it lasts until it is deleted."""
     restrictions_id: int | None = None
     """The restrictions of its parent or authorization, which hold for it too."""
+    refresh_id: int | None = None
+    """The refresh token that it is issued with."""
 
 
 def create(transaction: Transaction, new: NewToken) -> str:
@@ -278,8 +280,8 @@ def create(transaction: Transaction, new: NewToken) -> str:
     text = _new_text(transaction, loginid, new.kind)
     token_id = transaction.insert(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
-        " sign_in_id, parent_id, expires_at, restrictions_id, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " sign_in_id, parent_id, expires_at, restrictions_id, refresh_id, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         token_form.digest(text),
         token_form.masked(text),
         loginid,
@@ -292,6 +294,7 @@ def create(transaction: Transaction, new: NewToken) -> str:
         new.parent_id,
         new.expires_at,
         new.restrictions_id,
+        new.refresh_id,
         time.time(),
     )
     if new.sign_in_id is None:  # else the sign-in is recorded
@@ -323,12 +326,16 @@ def issue(
     scopes: Iterable[str],
     *,
     expires_at: float | None = None,
+    refresh_id: int | None = None,
 ) -> str:
     """Issue a token to an app for one account and return its text.
 
-    Beyond `MAX_PER_AUTHORIZATION` the oldest ends.
+    It has the restrictions of the authorization, and expires with it, or at `expires_at` before.
+    `refresh_id` is the refresh token that it is issued with. Beyond `MAX_PER_AUTHORIZATION` the
+    oldest ends.
     """
-    row = transaction.single("SELECT restrictions_id FROM links WHERE id = ?", link_id)
+    row = transaction.single("SELECT restrictions_id, expires_at FROM links WHERE id = ?", link_id)
+    ends = [each for each in (expires_at, row["expires_at"]) if each is not None]
     text = create(
         transaction,
         NewToken(
@@ -337,8 +344,9 @@ def issue(
             scopes,
             kind="app",
             link_id=link_id,
-            expires_at=expires_at,
+            expires_at=min(ends, default=None),
             restrictions_id=row["restrictions_id"],
+            refresh_id=refresh_id,
         ),
     )
     held = transaction.all(
@@ -484,7 +492,11 @@ def _ids(rows: Iterable[Row]) -> list[int]:
 
 
 def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
-    """End every token of a user; return their ids."""
+    """End every token of a user, also those with which apps get others; return their ids."""
+    transaction.execute(
+        "DELETE FROM refresh_tokens WHERE link_id IN (SELECT id FROM links WHERE user_id = ?)",
+        user_id,
+    )
     return end(
         transaction,
         _ids(
@@ -498,7 +510,8 @@ def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
 
 
 def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> list[int]:
-    """End every token of an authorization; return their ids."""
+    """End every token of an authorization, also its refresh tokens; return their ids."""
+    transaction.execute("DELETE FROM refresh_tokens WHERE link_id = ?", link_id)
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     return end(transaction, _ids(rows), by=by)
 
@@ -726,7 +739,29 @@ def restrict_link(
         may_loosen=True,
     )
     transaction.execute("UPDATE links SET restrictions_id = ? WHERE id = ?", number, link_id)
+    row = transaction.single("SELECT app_id, user_id FROM links WHERE id = ?", link_id)
+    audit.record(
+        transaction,
+        Event.APP_RESTRICTED,
+        row["user_id"],
+        app=row["app_id"],
+        authorization=link_id,
+        restrictions=values.as_json(),
+    )
     return number
+
+
+def set_link_expiry(transaction: Transaction, link_id: int, expires_at: float | None) -> None:
+    """Let an authorization expire at this time, and its tokens then at the latest.
+
+    `None` lets it not expire. Tokens that were issued before then keep their time.
+    """
+    transaction.execute("UPDATE links SET expires_at = ? WHERE id = ?", expires_at, link_id)
+    if expires_at is not None:
+        held = transaction.all(
+            "SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id
+        )
+        expire_by(transaction, _ids(held), expires_at)
 
 
 def _check_accounts(values: Restrictions, loginids: list[str]) -> None:
@@ -745,26 +780,37 @@ def _record_restrictions(transaction: Transaction, token: Token, values: Restric
         token.user_id,
         token=token.id,
         masked=token.masked,
-        restrictions=values.model_dump(mode="json", exclude_none=True),
+        restrictions=values.as_json(),
     )
 
 
-def set_expiry(transaction: Transaction, token: Token, expires_at: float) -> Token:
-    """Let a token, and those created with it, expire at this time at the latest."""
+def set_expiry(transaction: Transaction, token: Token, expires_at: float | None) -> Token:
+    """Let a token expire at this time, and those created with it then at the latest.
+
+    `None` lets the token not expire. Those created with it then keep their time.
+    """
+    transaction.execute("UPDATE tokens SET expires_at = ? WHERE id = ?", expires_at, token.id)
+    transaction.announce(ExpiryChanged([token.id], expires_at))
+    if expires_at is not None:
+        expire_by(transaction, [token.id], expires_at)
+    return replace(token, expires_at=expires_at)
+
+
+def expire_by(transaction: Transaction, ids: Iterable[int], expires_at: float) -> None:
+    """Let these tokens, and those created with them, expire at this time at the latest."""
     changed = [
         token_id
-        for token_id in _with_descendants(transaction, [token.id])
+        for token_id in _with_descendants(transaction, ids)
         if transaction.execute(
-            "UPDATE tokens SET expires_at = ? WHERE id = ?"
-            " AND (id = ? OR expires_at IS NULL OR expires_at > ?)",
+            "UPDATE tokens SET expires_at = ?"
+            " WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)",
             expires_at,
             token_id,
-            token.id,
             expires_at,
         ).rowcount
     ]
-    transaction.announce(ExpiryChanged(changed, expires_at))
-    return replace(token, expires_at=expires_at)
+    if changed:
+        transaction.announce(ExpiryChanged(changed, expires_at))
 
 
 def rotate(transaction: Transaction, kinds: RestrictionKinds, token: Token, overlap: float) -> str:

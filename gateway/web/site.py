@@ -1,4 +1,4 @@
-"""Responses over plain HTTP: the pages, the descriptions of the calls, the token endpoint.
+"""Responses over plain HTTP: the pages, the descriptions of the calls, the OAuth endpoints.
 
 Rules:
 - No inline code, no framing, no other host, no cookie; a page does everything over the WebSocket.
@@ -14,7 +14,7 @@ import gzip
 import hashlib
 import importlib.resources
 import re
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources.abc import Traversable
@@ -24,6 +24,7 @@ import orjson
 
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.counting import RequestLimiter, block_of
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.hosts import is_public, name_of
@@ -32,7 +33,8 @@ from scopegate.gateway.calls.scheduling import Workers
 from scopegate.gateway.transport.http import SECURITY, HttpRequest, HttpResponse
 from scopegate.gateway.web import description, metrics_page
 from scopegate.gateway.web.metrics_page import MetricsPage
-from scopegate.gateway.web.oauth import TokenEndpoint
+from scopegate.gateway.web.oauth_messages import Endpoint
+from scopegate.gateway.web.oauth_metadata import AUTHORIZE as CONSENT
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -46,7 +48,6 @@ _JSON = "application/json"
 _HSTS = "max-age=31536000"
 """How long, in seconds, a browser must connect to this host over TLS only (RFC 6797): a year."""
 
-CONSENT = "/oauth2/authorize"
 OPERATOR = "/operator"
 _PATHS = {"start": "/", "welcome": "/", "consent": CONSENT}
 """The paths of pages that are not served under their own name."""
@@ -76,9 +77,10 @@ class Site:
     def __init__(
         self,
         registry: Registry,
-        token_endpoint: TokenEndpoint,
+        endpoints: Mapping[str, Endpoint],
         *,
         app_of: Callable[[int], App | None],
+        kinds: RestrictionKinds,
         secure: bool,
         workers: Workers,
         limiter: RequestLimiter,
@@ -88,7 +90,9 @@ class Site:
         fault: Callable[[], str | None] = lambda: None,
         metrics: MetricsPage | None = None,
     ) -> None:
-        """`fault` returns why clients should be sent to another gateway at present, if they should.
+        """`endpoints` are those of OAuth, by path.
+
+        `fault` returns why clients should be sent to another gateway at present, if they should.
 
         `keeps_to_tls` sends `Strict-Transport-Security` in responses under a public host name.
 
@@ -96,8 +100,9 @@ class Site:
         operator.
         """
         self._registry = registry
-        self._token_endpoint = token_endpoint
+        self._endpoints = endpoints
         self._app_of = app_of
+        self._kinds = kinds
         self._secure = secure
         self._keeps_to_tls = keeps_to_tls
         self._pages = dict(_pages(has_exchange=has_exchange))
@@ -127,8 +132,8 @@ class Site:
         broken = self._limiter.count(request.address, for_pages=for_pages)
         if broken is not None:
             return _too_many(broken)
-        if request.path == "/oauth2/token":
-            return self._token_endpoint(request)
+        if (endpoint := self._endpoints.get(request.path)) is not None:
+            return endpoint(request)
         if request.method not in ("GET", "HEAD"):
             return _refused(405, "Use GET or HEAD.", allow="GET, HEAD")
         if request.path == metrics_page.PATH and self._metrics is not None:
@@ -186,7 +191,7 @@ class Site:
     def _consent(self, request: HttpRequest, page: HttpResponse) -> HttpResponse:
         """Return the consent page, with status 400 if the authorization request is invalid."""
         try:
-            consent.understand(request.query, self._app_of, self._registry.scopes)
+            consent.understand(request.query, self._app_of, self._registry.scopes, self._kinds)
         except ApiError:  # the page itself explains what is wrong
             headers = {name: value for name, value in page.headers.items() if name != "etag"}
             return HttpResponse(400, page.body, page.content_type, headers)

@@ -1,6 +1,6 @@
 """Restrictions of tokens that concern trading and payments, stored as caps of the exchange."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -23,6 +23,13 @@ class TradingRestrictionKinds(RestrictionKinds):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
+    def checked(self, given: Mapping[str, Any], field_name: str = "restrictions") -> Restrictions:
+        """Return restrictions as given. Raises `InputValidationFailed` if they are invalid."""
+        values = super().checked(given, field_name)
+        assert isinstance(values, TradingRestrictions)  # noqa: S101 - it is of `model`
+        _check_names(values, field_name)
+        return values
+
     def put(
         self,
         transaction: Transaction,
@@ -33,7 +40,6 @@ class TradingRestrictionKinds(RestrictionKinds):
     ) -> None:
         """Store the caps, in the currency of the account."""
         assert isinstance(values, TradingRestrictions)  # noqa: S101 - it is of `model`
-        _check_names(values)
         currency = ledger.account(transaction, loginid).currency
         caps.put(
             transaction,
@@ -101,7 +107,7 @@ def _units(amount: Decimal | None, currency: str) -> int | None:
 _MARKETS = {symbol.market for symbol in SYMBOLS.values()}
 
 
-def _check_names(values: TradingRestrictions) -> None:
+def _check_names(values: TradingRestrictions, field_name: str) -> None:
     problems = {}
     for name, given, known in (
         ("symbols", values.symbols, SYMBOLS.keys()),
@@ -109,7 +115,7 @@ def _check_names(values: TradingRestrictions) -> None:
     ):
         unknown = sorted(set(given or ()) - known)
         if unknown:
-            problems[f"restrictions.{name}"] = (
+            problems[f"{field_name}.{name}"] = (
                 f"There is no {unknown[0]}; active_symbols lists what there is."
             )
     if problems:

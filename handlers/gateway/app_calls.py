@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scopegate.gateway.access import apps, tokens
+from scopegate.gateway.access import app_secrets, apps, tokens
 from scopegate.gateway.access.apps import App, AppLink
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
@@ -24,6 +24,9 @@ from scopegate.schemas.app_messages import (
     AppOriginsReply,
     AppRegister,
     AppRegisterReply,
+    AppSecret,
+    AppSecretBody,
+    AppSecretReply,
     AppUpdate,
     AppUpdateReply,
     ConnectedApp,
@@ -31,6 +34,7 @@ from scopegate.schemas.app_messages import (
     OauthAppsReply,
     RevokeOauthApp,
     RevokeOauthAppReply,
+    SecretOfApp,
 )
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.store import Store
@@ -115,19 +119,25 @@ class Apps:
 
     @call("app_flow", needs=ADMIN, app_tokens=True, error_codes=("AppRegister", "InvalidAppID"))
     async def app_flow(self, request: AppFlow, session: Session) -> AppFlowReply:
-        """List the OAuth flow of each of the user's apps; with `app_id` and `flow`, set it first.
+        """List the OAuth flows of each of the user's apps; with `app_id`, set them first.
 
         The consent page refuses a link that asks for another flow.
         """
         grant = session.grant
-        app_id, flow = request.app_id, request.flow
-        if (app_id is None) != (flow is None):
+        app_id, flow, device_flow = request.app_id, request.flow, request.device_flow
+        if (app_id is None) != (flow is None and device_flow is None):
             missing = "app_id" if app_id is None else "flow"
-            raise input_validation_failed({missing: "To set a flow, give both app_id and flow."})
+            raise input_validation_failed(
+                {missing: "To set a flow, give both app_id and flow or device_flow."}
+            )
 
         def job(transaction: Transaction) -> list[App]:
-            if app_id is not None and flow is not None:
-                apps.set_flow(transaction, _find(transaction, app_id, grant), flow)
+            if app_id is not None:
+                app = _find(transaction, app_id, grant)
+                if flow is not None:
+                    app = apps.set_flow(transaction, app, flow)
+                if device_flow is not None:
+                    apps.set_device_flow(transaction, app, on=bool(device_flow))
             return _owned(transaction, grant)
 
         found = await (
@@ -135,7 +145,40 @@ class Apps:
             if app_id is None
             else self._access.write(grant, job)
         )
-        return {"app_flow": [{"app_id": app.id, "flow": app.flow} for app in found]}
+        return {
+            "app_flow": [
+                {"app_id": app.id, "device_flow": int(app.device_flow), "flow": app.flow}
+                for app in found
+            ]
+        }
+
+    @call("app_secret", needs=ADMIN, app_tokens=False, error_codes=("InvalidAppID",))
+    async def app_secret(self, request: AppSecret, session: Session) -> AppSecretReply:
+        """List which of the user's apps have a client secret; with `action`, change one first.
+
+        An app with a secret must send it to the OAuth endpoints. Only then it can use introspection
+        and revocation. The secret is shown once. Apps may not make this call.
+        """
+        grant = session.grant
+        app_id, action = request.app_id, request.action
+        if (app_id is None) != (action is None):
+            missing = "app_id" if app_id is None else "action"
+            raise input_validation_failed({missing: "To change one, give both app_id and action."})
+
+        def job(transaction: Transaction) -> AppSecretBody:
+            made: AppSecretBody = {"apps": []}
+            if app_id is not None:
+                app = _find(transaction, app_id, grant)
+                if action == "create":
+                    made["client_secret"] = app_secrets.create(transaction, app)
+                else:
+                    app_secrets.delete(transaction, app)
+            return {**made, "apps": _secrets(transaction, grant)}
+
+        if app_id is None:
+            listed = await self._store.read(lambda reader: _secrets(reader, grant))
+            return {"app_secret": {"apps": listed}}
+        return {"app_secret": await self._access.write(grant, job)}
 
     @call("app_get", needs=READ, error_codes=("InvalidAppID",))
     async def app_get(self, request: AppGet, session: Session) -> AppGetReply:
@@ -186,6 +229,16 @@ class Apps:
 def _owned(reader: Snapshot, grant: Grant) -> list[App]:
     """The user's apps; for an app's token, only those that this app registered."""
     return apps.of_user(reader, grant.user_id, registered_by=grant.app_id)
+
+
+def _secrets(reader: Snapshot, grant: Grant) -> list[SecretOfApp]:
+    return [
+        {
+            "app_id": app.id,
+            "created": tokens.moment_text(app_secrets.created_at(reader, app)) or None,
+        }
+        for app in _owned(reader, grant)
+    ]
 
 
 def _find(reader: Snapshot, app_id: int, grant: Grant) -> App:

@@ -1,17 +1,24 @@
 """Consent: letting an app act for the user."""
 
+import time
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
+from typing import NamedTuple
 
-from scopegate.gateway.access import apps, codes, tokens
+from scopegate.gateway.access import apps, codes, devices, restrictions, tokens
 from scopegate.gateway.access import consent as consent_requests
 from scopegate.gateway.access.accounts import Accounts
-from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.apps import App, AppLink
 from scopegate.gateway.access.consent import AuthorizationRequest
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.access.restrictions import RestrictionKinds
+from scopegate.gateway.calls.counting import FailureCounter
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed, rate_limit
 from scopegate.gateway.calls.registry import AT_PAGES, OWNER, call
 from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.gateway.restriction_calls import check_new_expiry
+from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.consent_messages import Consent as ConsentGiven
 from scopegate.schemas.consent_messages import (
     ConsentRefuse,
@@ -20,15 +27,29 @@ from scopegate.schemas.consent_messages import (
     ConsentRequest,
     ConsentRequestReply,
 )
+from scopegate.schemas.restriction_messages import Restrictions
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
+
+WRONG_CODES_A_MINUTE = 5
+"""Unknown user codes of devices that an address block can enter."""
 
 
 class Consent:
     """Consent: letting an app act for the user."""
 
-    def __init__(self, access: Access, accounts: Accounts, scopes: Scopes, store: Store) -> None:
+    def __init__(
+        self,
+        access: Access,
+        accounts: Accounts,
+        scopes: Scopes,
+        store: Store,
+        kinds: RestrictionKinds,
+        siblings: Siblings,
+    ) -> None:
+        self._kinds = kinds
+        self._wrong = FailureCounter().share(siblings, "wrong codes of devices")
         self._access = access
         self._accounts = accounts
         self._scopes = scopes
@@ -41,24 +62,26 @@ class Consent:
         """Return the app that asks for access, and what it asks for.
 
         The app's details are those that are registered, never what the link says. After sign-in,
-        the reply also has who registered the app, and the changes since the user's consent that
-        need consent again.
+        the reply also has who registered the app, the changes since the user's consent that need
+        consent again, and the restrictions of the earlier authorization.
         """
-        authorization = self._understood(request.query, session)
-        owner, changed = "", list[str]()
+        authorization = await self._understood(request.query, session)
+        known = _Known("", [], authorization.restrictions, None)
         if session.grants:
-            owner, changed = await self._store.read(
-                partial(self._known, authorization.app, session)
-            )
+            known = await self._store.read(partial(self._known, authorization, session))
         return {
             "consent_request": {
                 "app_id": authorization.app.id,
                 "app_markup_percentage": float(authorization.app.markup),
-                "changes": changed,
+                "changes": known.changes,
+                "expires_at": None if known.expires_at is None else int(known.expires_at),
                 "flow": authorization.flow,
                 "name": authorization.app.name,
-                "owner": owner,
+                "owner": known.owner,
+                "proposed_restrictions": known.proposed.as_json(),
+                "restrictions": authorization.restrictions.as_json(),
                 "returns_to": authorization.returns_to,
+                "user_code": "" if authorization.device is None else authorization.device.user_code,
                 "scopes": self._scopes.in_order(authorization.scopes),
             }
         }
@@ -68,9 +91,13 @@ class Consent:
         """Let an app act with these scopes on these accounts, and return where to send the user.
 
         No token can make this call, whatever its scopes: an app that could let in another app
-        would have no limits.
+        would have no limits. `restrictions` hold for all tokens of the app, those of an earlier
+        consent to the same scopes and accounts too.
         """
         grant = session.grant
+        check_new_expiry(request.expires_at)
+        if consent_requests.user_code_in(request.query) is not None:
+            await self._understood(request.query, session)  # counts wrong codes
         redirect_to = await self._access.write(
             grant, lambda transaction: self._allow(transaction, grant, request, _issuer(session))
         )
@@ -79,20 +106,53 @@ class Consent:
     @call("consent_refuse", needs=AT_PAGES, error_codes=("ConsentRefused", "InvalidAppID"))
     async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
         """Refuse access to an app, and return where to send the user."""
-        authorization = self._understood(request.query, session)
+        authorization = await self._understood(request.query, session)
+        if (device := authorization.device) is not None:
+            await self._store.write(lambda transaction: devices.refuse(transaction, device))
         return {"consent_refuse": {"redirect_to": authorization.refused()}}
 
-    def _understood(self, query: str, session: Session) -> AuthorizationRequest:
-        return consent_requests.understand(query, self._access.app, self._scopes, _issuer(session))
+    async def _understood(self, query: str, session: Session) -> AuthorizationRequest:
+        entered = consent_requests.user_code_in(query)
+        if entered is None:
+            return consent_requests.understand(
+                query, self._access.app, self._scopes, self._kinds, _issuer(session)
+            )
+        if self._wrong.count(session.address) >= WRONG_CODES_A_MINUTE:
+            raise rate_limit("consent_request", f"{WRONG_CODES_A_MINUTE} wrong codes a minute")
+        device = await self._store.read(lambda reader: devices.waiting(reader, entered))
+        if device is None:
+            self._wrong.add(session.address)
+        return consent_requests.of_device(device, self._scopes, self._kinds)
 
-    def _known(self, app: App, session: Session, reader: Snapshot) -> tuple[str, list[str]]:
-        """Return who registered the app, and its changes that this user has not agreed to."""
-        link = None
+    def _known(
+        self, authorization: AuthorizationRequest, session: Session, reader: Snapshot
+    ) -> "_Known":
+        """Return what is known of the app to the user of the session."""
+        app, link = authorization.app, None
         if (grant := next(iter(session.grants.values()), None)) is not None:
             link = apps.link_of_user(reader, app.id, grant.user_id)
-        return apps.registrant(reader, app), [] if link is None else apps.changes(
-            link, self._scopes.in_order
+        return _Known(
+            apps.registrant(reader, app),
+            [] if link is None else apps.changes(link, self._scopes.in_order),
+            self._proposed(reader, authorization, link),
+            _expiry_of(link),
         )
+
+    def _proposed(
+        self, reader: Snapshot, authorization: AuthorizationRequest, link: AppLink | None
+    ) -> Restrictions:
+        """Return what an app is restricted to if its user does not choose.
+
+        That is what its earlier authorization is restricted to, and where that is less strict, what
+        it requests.
+        """
+        return self._present(reader, link).tightened_by(authorization.restrictions)
+
+    def _present(self, reader: Snapshot, link: AppLink | None) -> Restrictions:
+        """Return what an authorization is restricted to, if there is one."""
+        number = None if link is None else link.restrictions_id
+        held = restrictions.all_in_force(reader, self._kinds, number)
+        return self._kinds.stored(held[0].values if held else {})
 
     def _allow(
         self, transaction: Transaction, grant: Grant, request: ConsentGiven, issuer: str
@@ -104,8 +164,15 @@ class Consent:
         def app_of(app_id: int) -> App | None:
             return apps.get(transaction, app_id)
 
-        authorization = consent_requests.understand(request.query, app_of, self._scopes, issuer)
-        _check_shown(authorization.app, request)
+        entered = consent_requests.user_code_in(request.query)
+        authorization = (
+            consent_requests.understand(request.query, app_of, self._scopes, self._kinds, issuer)
+            if entered is None
+            else consent_requests.of_device(
+                devices.waiting(transaction, entered), self._scopes, self._kinds
+            )
+        )
+        _check_shown(authorization, request)
         beyond = scopes - authorization.scopes
         if beyond:
             raise input_validation_failed({"scopes": "The app did not ask for all of these."})
@@ -116,6 +183,13 @@ class Consent:
         ]
         if len(chosen) != len(loginids):
             raise input_validation_failed({"loginids": "Some of these accounts are not yours."})
+        before = apps.link_of_user(transaction, authorization.app.id, grant.user_id)
+        if request.restrictions is None:
+            values = self._proposed(transaction, authorization, before)
+        else:
+            values = self._kinds.checked(request.restrictions)
+            _refuse_looser(values.looser_than(authorization.restrictions))
+        expires_at = _expiry_of(before) if request.expires_at is None else request.expires_at
         link_id = apps.link(
             transaction,
             authorization.app,
@@ -124,6 +198,11 @@ class Consent:
             loginids,
             declared=self._scopes.names,
         )
+        self._restrict(transaction, link_id, values)
+        tokens.set_link_expiry(transaction, link_id, expires_at or None)
+        if authorization.device is not None:
+            devices.allow(transaction, authorization.device, link_id)
+            return ""
         if authorization.flow == "code":
             return _with_code(transaction, authorization, link_id)
         triples: list[tuple[str, str]] = []
@@ -139,16 +218,50 @@ class Consent:
             ]
         return authorization.returned(triples)
 
+    def _restrict(self, transaction: Transaction, link_id: int, values: Restrictions) -> None:
+        """Restrict an authorization, unless it is restricted like this already."""
+        link = apps.link_by_id(transaction, link_id)
+        assert link is not None  # noqa: S101 - it was given just now
+        if values.as_json() != self._present(transaction, link).as_json():
+            tokens.restrict_link(transaction, self._kinds, link_id, link.loginids, values)
+
+
+class _Known(NamedTuple):
+    """What is known of an app to a user who is asked for consent."""
+
+    owner: str
+    """Who registered it."""
+    changes: list[str]
+    """Its changes that the user has not agreed to."""
+    proposed: Restrictions
+    """What it is restricted to unless the user chooses otherwise."""
+    expires_at: float | None
+    """When its earlier authorization expires, if there is one that expires."""
+
+
+def _expiry_of(link: AppLink | None) -> float | None:
+    """Return when an authorization expires, unless that is over."""
+    if link is None or link.expires_at is None or link.expires_at <= time.time():
+        return None
+    return link.expires_at
+
+
+def _refuse_looser(names: Sequence[str]) -> None:
+    if names:
+        raise input_validation_failed(
+            {f"restrictions.{name}": "Less strict than what the app requests." for name in names}
+        )
+
 
 def _issuer(session: Session) -> str:
     """The gateway's origin as the browser sees it (RFC 9207); empty if not at its pages."""
     return session.origin.lower() if session.at_pages else ""
 
 
-def _check_shown(app: App, request: ConsentGiven) -> None:
+def _check_shown(authorization: AuthorizationRequest, request: ConsentGiven) -> None:
     """Raise `ConsentRefused` unless the app is still what the user was shown."""
-    problem = ""
-    if request.returns_to != app.returns_to:
+    app, problem = authorization.app, ""
+    if request.returns_to != authorization.returns_to:
         problem = (
             f"The address of {app.name} has changed since this page was opened: {app.returns_to}."
         )

@@ -1,12 +1,17 @@
 """The owner's review of apps, tokens and activity, and the revocation of apps."""
 
-from scopegate.gateway.access import apps, audit, oversight
+import time
+from collections.abc import Iterable
+
+from scopegate.gateway.access import apps, audit, oversight, token_hints
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.access.oversight import ManagedToken
+from scopegate.gateway.access.oversight import Connected, ManagedToken
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.access.tokens import Token
-from scopegate.gateway.calls.registry import OWNER, call
+from scopegate.gateway.calls.registry import OWNER, Registry, call
 from scopegate.gateway.calls.session import Session
+from scopegate.handlers.gateway.restriction_calls import in_force
 from scopegate.schemas.owner_messages import (
     Activity,
     ActivityReply,
@@ -17,10 +22,12 @@ from scopegate.schemas.owner_messages import (
     ParentToken,
     RevokeAccess,
     RevokeAccessReply,
+    TokenHint,
     TokenList,
     TokenListReply,
 )
-from scopegate.schemas.scopes import Scopes
+from scopegate.schemas.restriction_messages import RestrictionSet
+from scopegate.schemas.scopes import Risk, Scopes
 from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
@@ -30,7 +37,17 @@ _KINDS = {"owner": "token", "app": "app", "demo": "demo"}
 class Oversight:
     """The owner's review of apps, tokens and activity, and the revocation of apps."""
 
-    def __init__(self, access: Access, accounts: Accounts, scopes: Scopes, store: Store) -> None:
+    def __init__(
+        self,
+        access: Access,
+        accounts: Accounts,
+        scopes: Scopes,
+        store: Store,
+        registry: Registry,
+        kinds: RestrictionKinds,
+    ) -> None:
+        self._registry = registry
+        self._kinds = kinds
         self._access = access
         self._accounts = accounts
         self._scopes = scopes
@@ -45,8 +62,15 @@ class Oversight:
         """
         user_id = session.grant.user_id
         await self._access.flush_if_possible()
-        found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
-        live = await self._access.live_connections([one.token_ids for one in found])
+
+        def job(reader: Snapshot) -> list[tuple[Connected, list[RestrictionSet]]]:
+            return [
+                (one, in_force(reader, self._kinds, one.link.restrictions_id))
+                for one in oversight.connected(reader, user_id)
+            ]
+
+        found = await self._store.read(job)
+        live = await self._access.live_connections([one.token_ids for one, _ in found])
         return {
             "connected_apps": [
                 {
@@ -56,6 +80,8 @@ class Oversight:
                     if one.link.suspended
                     else [],
                     "connected_at": int(one.link.created_at),
+                    "expires_at": _seconds(one.link.expires_at),
+                    "in_force": held,
                     "last_used": _seconds(one.link.last_used_at),
                     "live_connections": connections,
                     "loginids": one.loginids,
@@ -65,7 +91,7 @@ class Oversight:
                     "owner": one.owner,
                     "scopes": self._scopes.in_order(one.link.scopes),
                 }
-                for one, connections in zip(found, live, strict=True)
+                for (one, held), connections in zip(found, live, strict=True)
             ]
         }
 
@@ -94,21 +120,33 @@ class Oversight:
         """List the tokens of all the user's accounts, with when and where each was last used.
 
         `parent` is the token that a token was created with. When the parent ends, so does the
-        token.
+        token, and the restrictions of the parent hold for it too. `hints` say what you may want to
+        change.
         """
         user_id = session.grant.user_id
         await self._access.flush_if_possible()
 
-        def job(reader: Snapshot) -> list[ManagedToken]:
+        def job(reader: Snapshot) -> list[tuple[ManagedToken, list[RestrictionSet]]]:
             owned = self._accounts.of_user(reader, user_id)
-            return oversight.tokens_of(reader, self._accounts.first_choice(owned))
+            listed = oversight.tokens_of(reader, self._accounts.first_choice(owned))
+            return [
+                (
+                    one,
+                    in_force(reader, self._kinds, one.token.restrictions_id, one.token.id),
+                )
+                for one in listed
+            ]
 
         found = await self._store.read(job)
-        live = await self._access.live_connections([[one.token.id] for one in found])
+        live = await self._access.live_connections([[one.token.id] for one, _ in found])
+        hints = self._hints_of([one for one, _ in found])
         return {
             "token_list": [
                 {
                     "created_at": int(one.token.created_at),
+                    "expires_at": _seconds(one.token.expires_at),
+                    "hints": advice,
+                    "in_force": held,
                     "last_used": _seconds(one.token.last_used_at),
                     "last_used_from": one.token.last_used_from,
                     "live_connections": connections,
@@ -120,9 +158,22 @@ class Oversight:
                     "token": one.token.masked,
                     "valid_for_ip": one.token.valid_for_ip,
                 }
-                for one, connections in zip(found, live, strict=True)
+                for (one, held), connections, advice in zip(found, live, hints, strict=True)
             ]
         }
+
+    def _hints_of(self, listed: Iterable[ManagedToken]) -> list[list[TokenHint]]:
+        """Return the hints about each token."""
+        needed = {call.name: call.scopes for call in self._registry}
+        risky = [str(scope) for scope in self._scopes if scope.risk > Risk.LOW]
+        now = time.time()
+        return [
+            [
+                {"kind": hint.kind.value, "scopes": list(hint.scopes), "words": hint.words}
+                for hint in token_hints.hints(one.facts(), now, needed, risky)
+            ]
+            for one in listed
+        ]
 
     @call("activity", needs=OWNER, error_codes=())
     async def activity(self, request: Activity, session: Session) -> ActivityReply:

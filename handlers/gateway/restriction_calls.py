@@ -1,7 +1,9 @@
 """Restricted tokens: creating them, changing their restrictions, replacing their secret."""
 
 import time
+from collections.abc import Mapping
 from functools import partial
+from typing import Any, Literal
 
 from scopegate.gateway.access import apps, restrictions, tokens
 from scopegate.gateway.access.guard import Access
@@ -15,7 +17,9 @@ from scopegate.handlers.gateway.token_calls import check_scopes
 from scopegate.schemas.restriction_messages import (
     AppRestrict,
     AppRestrictReply,
+    RestrictedApp,
     RestrictedToken,
+    RestrictionKind,
     RestrictionKindsReply,
     Restrictions,
     TokenCreate,
@@ -59,13 +63,19 @@ class RestrictedTokens:
         values = self._kinds.checked(request.restrictions or {})
         return {
             "token_create": await self._access.write(
-                grant, partial(self._create, grant, request, values)
+                grant, partial(self._create, grant, request, session.address, values)
             )
         }
 
     def _create(
-        self, grant: Grant, request: TokenCreate, values: Restrictions, transaction: Transaction
+        self,
+        grant: Grant,
+        request: TokenCreate,
+        address: str,
+        values: Restrictions,
+        transaction: Transaction,
     ) -> RestrictedToken:
+        here = address if request.valid_for_current_ip_only else ""
         bounds = tokens.bounds_of(transaction, grant.token_id)
         limits = [each for each in (request.expires_at, bounds.expires_at) if each is not None]
         text = tokens.create_restricted(
@@ -75,7 +85,7 @@ class RestrictedTokens:
                 grant.loginid,
                 request.name,
                 request.scopes,
-                valid_for_ip=bounds.valid_for_ip,
+                valid_for_ip=bounds.valid_for_ip or here,
                 link_id=bounds.link_id,
                 parent_id=bounds.parent_id,
                 expires_at=min(limits, default=None),
@@ -95,8 +105,7 @@ class RestrictedTokens:
         stays used.
         """
         grant = session.grant
-        if request.expires_at is not None:
-            _check_expiry(request.expires_at)
+        check_new_expiry(request.expires_at)
         values = self._kinds.checked(request.restrictions)
         return {
             "token_restrict": await self._access.write(
@@ -109,10 +118,10 @@ class RestrictedTokens:
     ) -> RestrictedToken:
         token = tokens.managed(transaction, grant.loginid, request.token_restrict)
         token = tokens.restrict(transaction, self._kinds, token, values, may_loosen=grant.is_owner)
-        expires_at = request.expires_at
-        if expires_at is not None:
+        if request.expires_at is not None:
+            expires_at: float | None = request.expires_at or None
             if not grant.is_owner and token.expires_at is not None:
-                expires_at = min(expires_at, int(token.expires_at))
+                expires_at = min(expires_at or token.expires_at, token.expires_at)
             token = tokens.set_expiry(transaction, token, expires_at)
         return self._described(transaction, token, token.masked)
 
@@ -152,56 +161,97 @@ class RestrictedTokens:
         self, request: ListKinds, session: Session
     ) -> RestrictionKindsReply:
         """List what tokens and apps can be restricted to."""
-        return {
-            "restriction_kinds": [
-                {"name": name, "words": field.description or ""}
-                for name, field in self._kinds.model.model_fields.items()
-            ]
-        }
+        schemas = self._kinds.model.model_json_schema()["properties"]
+        return {"restriction_kinds": [_kind(name, schema) for name, schema in schemas.items()]}
 
     @call("app_restrict", needs=OWNER, error_codes=("InvalidAppID",))
     async def app_restrict(self, request: AppRestrict, session: Session) -> AppRestrictReply:
-        """Replace the restrictions of a connected app, at once on live connections too."""
+        """Replace the restrictions of a connected app, at once on live connections too.
+
+        What of a cap is used stays used. If you let it expire later than before, its present tokens
+        still expire as before.
+        """
         grant = session.grant
+        check_new_expiry(request.expires_at)
         values = self._kinds.checked(request.restrictions)
 
-        def job(transaction: Transaction) -> list[RestrictionSetBody]:
+        def job(transaction: Transaction) -> RestrictedApp:
             link = apps.link_of_user(transaction, request.app_restrict, grant.user_id)
             if link is None:
                 raise ApiError("InvalidAppID", "No app with this app_id is connected to you.")
             number = tokens.restrict_link(transaction, self._kinds, link.id, link.loginids, values)
-            return self.in_force(transaction, number)
+            expires_at = link.expires_at
+            if request.expires_at is not None:
+                expires_at = request.expires_at or None
+                tokens.set_link_expiry(transaction, link.id, expires_at)
+            return {
+                "app_id": request.app_restrict,
+                "expires_at": None if expires_at is None else int(expires_at),
+                "in_force": in_force(transaction, self._kinds, number),
+            }
 
-        in_force = await self._access.write(grant, job)
-        return {"app_restrict": {"app_id": request.app_restrict, "in_force": in_force}}
+        return {"app_restrict": await self._access.write(grant, job)}
 
     def _described(self, reader: Snapshot, token: Token, text: str) -> RestrictedToken:
         return {
             "expires_at": None if token.expires_at is None else int(token.expires_at),
-            "in_force": self.in_force(reader, token.restrictions_id),
+            "in_force": in_force(reader, self._kinds, token.restrictions_id, token.id),
             "name": token.name,
             "token": text,
         }
 
-    def in_force(self, reader: Snapshot, number: int | None) -> list[RestrictionSetBody]:
-        """Return these restrictions and those of their parents, as replies have them."""
-        return [
-            _body(reader, found) for found in restrictions.all_in_force(reader, self._kinds, number)
-        ]
+
+def in_force(
+    reader: Snapshot, kinds: RestrictionKinds, number: int | None, token_id: int | None = None
+) -> list[RestrictionSetBody]:
+    """Return these restrictions and those of their parents, as replies have them.
+
+    `token_id` is the token whose they are, if they are not those of an authorization.
+    """
+    return [
+        _body(reader, found, token_id) for found in restrictions.all_in_force(reader, kinds, number)
+    ]
 
 
-def _body(reader: Snapshot, found: RestrictionSet) -> RestrictionSetBody:
-    if found.token_id is not None:
-        query = "SELECT name FROM tokens WHERE id = ?"
-        row = reader.one(query, found.token_id)
-    else:
+def _body(reader: Snapshot, found: RestrictionSet, token_id: int | None) -> RestrictionSetBody:
+    set_for: Literal["token", "parent", "app"] = "token" if found.token_id == token_id else "parent"
+    query, number = "SELECT name FROM tokens WHERE id = ?", found.token_id
+    if found.link_id is not None:
         query = "SELECT apps.name FROM links JOIN apps ON apps.id = app_id WHERE links.id = ?"
-        row = reader.one(query, found.link_id)
+        set_for, number = "app", found.link_id
+    row = reader.one(query, number)
     return {
         "name": "" if row is None else row[0],
         "restrictions": found.values,
+        "set_for": set_for,
         "use": found.use,
     }
+
+
+_INPUTS: Mapping[str, Literal["amount", "integer", "list"]] = {
+    "number": "amount",
+    "integer": "integer",
+    "array": "list",
+}
+"""The input of a kind of restrictions, by the type of its field in JSON Schema."""
+
+
+def _kind(name: str, schema: Mapping[str, Any]) -> RestrictionKind:
+    """Return a kind of restrictions as replies have it, from the JSON Schema of its field."""
+    types = {each["type"] for each in schema.get("anyOf", [schema]) if "type" in each}
+    return {
+        "name": name,
+        "label": schema["title"],
+        "words": schema.get("description", ""),
+        "input": next((_INPUTS[each] for each in sorted(types & _INPUTS.keys())), "text"),
+        "example": str(next(iter(schema.get("examples", ())), "")),
+    }
+
+
+def check_new_expiry(expires_at: int | None) -> None:
+    """Raise `InputValidationFailed` unless it is in the future, 0 for never, or left out."""
+    if expires_at:
+        _check_expiry(expires_at)
 
 
 def _check_expiry(expires_at: int) -> None:

@@ -14,7 +14,7 @@ from scopegate.commands.common import (
     table,
     with_database,
 )
-from scopegate.gateway.access import apps, users
+from scopegate.gateway.access import app_secrets, apps, users
 from scopegate.gateway.calls.registry import problems_of
 from scopegate.schemas.app_messages import AppOrigins, AppRegister
 from scopegate.schemas.scopes import in_order
@@ -63,6 +63,11 @@ def app() -> None:
     help="What the app gets after consent: tokens in the URL (as Deriv v3 web apps do), only a code"
     " with PKCE, or either.",
 )
+@click.option(
+    "--device-flow",
+    is_flag=True,
+    help="Let programs without a browser ask users for consent, with a code that the user enters.",
+)
 def app_create(
     db: Location | None,
     name: str,
@@ -72,6 +77,7 @@ def app_create(
     email: str | None,
     origins: tuple[str, ...],
     flow: str,
+    device_flow: bool,
 ) -> None:
     """Register an app and print only its app_id."""
     try:
@@ -92,6 +98,8 @@ def app_create(
             "flow": flow,
         }
         made = apps.register(transaction, owner, values, app_id=app_id)
+        if device_flow:
+            made = apps.set_device_flow(transaction, made, on=True)
         return apps.set_origins(transaction, made, origins) if origins else made
 
     click.echo(run_job(db, job).id)
@@ -118,6 +126,29 @@ def app_enable(db: Location | None, app_id: int) -> None:
     """Enable a disabled app: its tokens are valid again."""
     run_job(db, lambda transaction: apps.set_disabled(transaction, app_id, disabled=False))
     click.echo("enabled", err=True)
+
+
+@app.command("secret")
+@with_database
+@_APP_ID
+@click.option("--delete", is_flag=True, help="Delete the client secret of the app.")
+def app_secret(db: Location | None, app_id: int, delete: bool) -> None:
+    """Give an app a new client secret and print only that; it is not shown again."""
+
+    def job(transaction: Transaction) -> str | None:
+        found = apps.get(transaction, app_id)
+        if found is None:
+            raise StoreError(f"there is no app {app_id} (scopegate app list shows all)")
+        if not delete:
+            return app_secrets.create(transaction, found)
+        app_secrets.delete(transaction, found)
+        return None
+
+    secret = run_job(db, job)
+    if secret is None:
+        click.echo("deleted", err=True)
+    else:
+        click.echo(secret)
 
 
 @app.command("list")

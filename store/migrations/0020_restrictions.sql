@@ -19,6 +19,8 @@ CREATE INDEX restrictions_of_link ON restrictions (link_id) WHERE link_id IS NOT
 
 ALTER TABLE tokens ADD COLUMN restrictions_id INTEGER REFERENCES restrictions (id);
 ALTER TABLE links ADD COLUMN restrictions_id INTEGER REFERENCES restrictions (id);
+-- When the authorization expires, with its tokens (epoch seconds); NULL if it does not.
+ALTER TABLE links ADD COLUMN expires_at REAL;
 CREATE INDEX tokens_with_restrictions ON tokens (restrictions_id) WHERE restrictions_id IS NOT NULL;
 
 -- One row for each row of `restrictions`, with the same id and parent. Amounts are in the smallest
@@ -49,7 +51,7 @@ CREATE TABLE caps (
     open_contracts INTEGER NOT NULL DEFAULT 0
 );
 
-CREATE INDEX caps_to_watch ON caps (id) WHERE close_on_disconnect IS NOT NULL;
+CREATE INDEX caps_to_watch ON caps (close_on_disconnect) WHERE close_on_disconnect IS NOT NULL;
 
 -- The caps that a contract counts for; NULL if it was bought without any. Contracts are kept for
 -- ever, caps are not.

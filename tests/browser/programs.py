@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx2
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from scopegate.gateway.web.oauth_metadata import DEVICE_GRANT
 from tests.served import PATIENCE, Served, unverified
 
 Message = dict[str, Any]
@@ -87,6 +89,22 @@ def registered(gateway: Served, address: str, *scopes: str, name: str = "Helper"
             yield app_id
         finally:
             assert owner.ask(app_delete=app_id)["app_delete"] == 1
+
+
+def device_codes(gateway: Served, app_id: int) -> Message:
+    """What a program without a browser gets when it asks for consent to this app."""
+    url = f"{gateway.page}oauth2/device_authorization"
+    response = httpx2.post(url, data={"client_id": app_id}, trust_env=False)
+    codes: Message = response.json()
+    return codes
+
+
+def polled(gateway: Served, app_id: int, codes: Message) -> Message:
+    """What it gets when it asks whether its user has decided."""
+    form = {"grant_type": DEVICE_GRANT, "client_id": app_id, "device_code": codes["device_code"]}
+    response = httpx2.post(f"{gateway.page}oauth2/token", data=form, trust_env=False)
+    reply: Message = response.json()
+    return reply
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.programs import registered, site
+from tests.browser.programs import device_codes, registered, site
 from tests.browser.steps import sign_in_as_demo
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -151,3 +152,56 @@ def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
     page.get_by_role("button", name="Delete Helper").click()
     form.get_by_role("button", name="Delete app").click()
     expect(card(page, "Helper")).to_have_count(0)
+
+
+def test_a_client_secret_is_created_replaced_and_deleted(page: Page, gateway: Served) -> None:
+    with registered(gateway, "https://bot.example.com/back", "read", name="Server") as app_id:
+        page.goto("/apps")
+        sign_in_as_demo(page)
+        shown = card(page, "Server")
+        expect(shown.get_by_role("button", name="Delete secret")).to_be_hidden()
+        shown.get_by_role("button", name="Create secret").click()
+        said = page.locator("#said .notice")
+        expect(said).to_contain_text("it is not shown again")
+        first = said.locator("code").inner_text()
+        assert introspection(gateway, app_id, first) == 200
+        expect(shown).to_contain_text("Client secretCreated ")
+
+        shown.get_by_role("button", name="Replace secret").click()
+        question = page.get_by_role("dialog").filter(has_text="stops working immediately")
+        question.get_by_role("button", name="Replace secret").click()
+        expect(said.locator("code")).not_to_have_text(first)
+        second = said.locator("code").inner_text()
+        assert introspection(gateway, app_id, first) == 401
+        assert introspection(gateway, app_id, second) == 200
+
+        shown.get_by_role("button", name="Delete secret").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete secret").click()
+        expect(said).to_have_text("The client secret of “Server” was deleted.")
+        expect(shown.get_by_role("button", name="Create secret")).to_be_visible()
+        assert introspection(gateway, app_id, second) == 401
+
+
+def test_the_device_flow_is_switched_on_and_off(page: Page, gateway: Served) -> None:
+    with registered(gateway, "https://box.example.com/back", "read", name="Box") as app_id:
+        page.goto("/apps")
+        sign_in_as_demo(page)
+        form = page.get_by_role("dialog")
+        for wanted in (True, False):
+            page.get_by_role("button", name="Edit Box").click()
+            box = form.get_by_label("Device flow")
+            expect(box).to_be_checked(checked=not wanted)
+            box.set_checked(wanted)
+            form.get_by_role("button", name="Save").click()
+            expect(page.locator("#said .notice")).to_have_text("“Box” was saved.")
+            shown = expect(card(page, "Box"))
+            text = "Users can connect devices with a code"
+            (shown.to_contain_text if wanted else shown.not_to_contain_text)(text)
+            assert ("user_code" in device_codes(gateway, app_id)) == wanted
+
+
+def introspection(gateway: Served, app_id: int, secret: str) -> int:
+    """The status with which the gateway answers an app that shows this secret."""
+    form = {"client_id": app_id, "client_secret": secret, "token": "x"}
+    response = httpx2.post(f"{gateway.page}oauth2/introspect", data=form, trust_env=False)
+    return response.status_code

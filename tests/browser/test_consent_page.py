@@ -1,12 +1,14 @@
 """Consent in the browser: what an app asks for, what it is given, and the ways back to it."""
 
+import json
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.programs import program, refusal_of, registered, site
+from tests.browser.programs import owner, program, refusal_of, registered, site
 from tests.browser.steps import sign_in_as_demo
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -221,3 +223,102 @@ def test_what_was_decided_first_counts(page: Page, address: str, app_id: int) ->
     page.wait_for_url(f"{address}?**")
     assert "token1=" in page.url
     assert "error=" not in page.url
+
+
+def restricted(**fields: Any) -> str:
+    """What an app adds to its link to be restricted."""
+    details = json.dumps([{"type": "scopegate_restrictions", **fields}])
+    return f"&authorization_details={quote(details)}"
+
+
+BUY = {
+    "basis": "stake",
+    "contract_type": "CALL",
+    "currency": "USD",
+    "symbol": "R_100",
+    "duration": 5,
+    "duration_unit": "t",
+}
+
+
+def buying(amount: float) -> dict[str, Any]:
+    return {"buy": "1", "price": amount, "parameters": BUY | {"amount": amount}}
+
+
+def test_a_user_tightens_the_restrictions_that_an_app_asks_for(
+    page: Page, gateway: Served, app_id: int
+) -> None:
+    link = f"/oauth2/authorize?app_id={app_id}" + restricted(max_stake=10, symbols=["R_100"])
+    page.goto(link)
+    asked = page.locator("#asked")
+    expect(asked).to_contain_text("Helper asks for no more than this:")
+    expect(asked).to_contain_text("Highest price of a contract: 10")
+    expect(asked).to_contain_text("Symbols: R_100")
+    sign_in_as_demo(page)
+    page.get_by_label("trade ").check()
+    price = page.get_by_label("Highest price of a contract (USD)")
+    expect(price).to_have_value("10")
+    price.fill("12")
+    page.locator("#choices summary").click()  # it is unfolded again by the error
+    page.get_by_role("button", name="Allow Helper").click()
+    expect(page.locator(".field-error")).to_have_text("Less strict than what the app requests.")
+    expect(price).to_be_focused()
+    price.fill("5")
+    page.get_by_label("Expires").fill("2035-01-31T12:00")
+    page.get_by_role("button", name="Allow Helper").click()
+    token = given(page)["token1"]
+    with program(gateway, token, app_id=app_id) as app:
+        assert app.ask(**buying(5.5))["error"]["code"] == "TokenCapReached"
+        assert app.ask(**buying(5))["buy"]
+
+        # The owner changes them while the app is at work.
+        page.goto(f"{gateway.page}connected")
+        sign_in_as_demo(page)
+        card = page.get_by_role("listitem").filter(has_text="Helper").first
+        expect(card).to_contain_text("Highest price of a contract: USD 5.00")
+        expect(card).to_contain_text("Symbols: R_100")
+        expect(card).to_contain_text("Expiryexpires in")
+        card.get_by_role("button", name="Edit restrictions of Helper").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_label("Expires")).to_have_value("2035-01-31T12:00")
+        dialog.get_by_label("Highest price of a contract (USD)").fill("")
+        dialog.get_by_label("Stakes per day (USD)").fill("8")
+        dialog.get_by_label("Expires").fill("")
+        dialog.get_by_role("button", name="Save restrictions").click()
+        expect(page.locator("#said")).to_have_text("The restrictions of Helper were changed.")
+        expect(card).to_contain_text("Stakes per day: USD 5.00 of 8.00 today")
+        expect(card).not_to_contain_text("Expiry")
+        assert app.ask(**buying(3.5))["error"]["details"]["remaining"] == 3.0
+        assert app.ask(**buying(3))["buy"]
+        expect(card).to_contain_text("USD 8.00 of 8.00 today (reached)")
+
+
+def test_restrictions_of_an_earlier_consent_stay(page: Page, gateway: Served, app_id: int) -> None:
+    def allowed(**more: Any) -> dict[str, Any]:
+        with owner(gateway) as pages:
+            request = {"query": f"app_id={app_id}", "loginids": gateway.loginids, **more}
+            return pages.ask(consent=1, **request)
+
+    with program(gateway, gateway.token) as maker:
+        returns_to = maker.ask(app_get=app_id)["app_get"]["redirect_uri"].removesuffix("/back")
+    reply = allowed(scopes=["read"], returns_to=returns_to, restrictions={"calls_per_minute": 100})
+    assert "error" not in reply, reply
+    page.goto(f"/oauth2/authorize?app_id={app_id}")
+    sign_in_as_demo(page)
+    calls = page.get_by_label("Calls per minute")
+    expect(calls).to_have_value("100")
+    expect(page.get_by_label("Open contracts")).to_have_value("")
+    page.get_by_role("button", name="Allow Helper").click()
+    given(page)
+    page.goto(f"{gateway.page}connected")
+    sign_in_as_demo(page)
+    card = page.get_by_role("listitem").filter(has_text="Helper").first
+    expect(card).to_contain_text("Calls per minute: 100")
+
+
+def test_wrong_details_lead_back_with_the_error(page: Page, watch: Watch, app_id: int) -> None:
+    page.goto(f"/oauth2/authorize?app_id={app_id}" + restricted(max_steak=1))
+    expect(page.get_by_role("alert")).to_contain_text("authorization_details.max_steak")
+    page.get_by_role("link", name="Back to the app").click()
+    assert given(page)["error"] == "invalid_authorization_details"
+    watch.take("status of 400")

@@ -20,6 +20,7 @@ from tests.browser.programs import program, serving
 from tests.browser.steps import sign_in_as_demo
 from tests.browser.tools import node_module
 from tests.browser.watch import Watch
+from tests.effort import cases
 from tests.served import Served
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "browser"
@@ -270,7 +271,7 @@ def test_the_trading_page_says_when_the_app_is_gone(
 
 
 @FAST
-@pytest.mark.parametrize("is_served", [True, False], ids=["served", "file"])
+@pytest.mark.parametrize("is_served", cases([True, False], [True]), ids=["served", "file"])
 def test_the_published_client_shows_ticks_and_the_balance(
     page: Page, gateway: Served, site: str, is_served: bool
 ) -> None:

@@ -40,6 +40,21 @@ def test_its_scopes_are_given_to_an_app_and_taken_back(page: Page, gateway: Serv
     expect(scopes).to_contain_text("See your places, add places and remove them.")
     expect(scopes).not_to_contain_text("Buy and sell")
 
+    # Without the exchange there are no caps, and no currency.
+    page.locator("#make summary").click()
+    labels = ["IP addresses and networks", "Accounts", "Calls per minute", "Expires"]
+    expect(page.locator("#make .restriction-fields label")).to_have_text(labels)
+    page.get_by_label("Name").fill("Limited")
+    scopes.get_by_role("checkbox").first.check()
+    page.get_by_label("Calls per minute").fill("30")
+    page.get_by_role("button", name="Create token").click()
+    row = page.get_by_role("row").filter(has_text="Limited")
+    expect(row).to_contain_text("Calls per minute: 30")
+    row.get_by_role("button", name="Edit restrictions of token Limited").click()
+    page.get_by_role("dialog").get_by_label("Calls per minute").fill("20")
+    page.get_by_role("dialog").get_by_role("button", name="Save restrictions").click()
+    expect(row).to_contain_text("Calls per minute: 20")
+
     page.goto("/explorer")
     expect(page.get_by_role("link", name="place_add")).to_be_visible()
 

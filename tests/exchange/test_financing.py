@@ -130,7 +130,7 @@ def test_a_price_grows_as_expected(name: str) -> None:
     symbol = SYMBOLS[name]
     feed = Feed("growth 1")
     prices, totals = [], []
-    for day in range(chosen(800, 2_400)):
+    for day in range(chosen(300, 2_400)):
         if symbol.grid.counts[day % 7]:
             opened = symbol.grid.epoch(Place(day, 0))
             prices.append(feed.price(symbol, opened))

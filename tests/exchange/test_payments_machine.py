@@ -25,6 +25,7 @@ from scopegate.gateway.access import users
 from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON
 from tests import books, stores
+from tests.effort import chosen
 
 pytestmark = pytest.mark.slow
 
@@ -174,5 +175,7 @@ class Books(RuleBasedStateMachine):
         assert count >= len(self.paid)
 
 
-Books.TestCase.settings = how_long(max_examples=40, stateful_step_count=40, deadline=None)
+Books.TestCase.settings = how_long(
+    max_examples=chosen(15, 40), stateful_step_count=40, deadline=None
+)
 TestPayments = Books.TestCase

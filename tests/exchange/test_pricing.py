@@ -35,6 +35,7 @@ from scopegate.exchange.pricing.terminal import call, normal, put
 from scopegate.exchange.pricing.widths import within
 from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, Margins
 from scopegate.exchange.symbols import DAY, SYMBOLS, Symbol
+from tests.effort import cases
 
 NOON = 1_767_268_800
 MARGINS = Margins()
@@ -353,7 +354,7 @@ def integrated(spot: int, strike: int, ticks: int, mean: float, sd: float) -> fl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ticks", [2, 5, 10, 20, 21, 40, 120])
+@pytest.mark.parametrize("ticks", cases([2, 5, 10, 20, 21, 40, 120], [2, 20, 21, 120]))
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_turbo_is_priced_as_directly_integrated(ticks: int, side: int) -> None:
     spot, sd = 240_000, 2.5e-4
@@ -720,7 +721,7 @@ def test_a_put_and_a_call_differ_by_the_forward(
     assert math.isclose(difference, forward - strike, abs_tol=1e-12)
 
 
-@pytest.mark.parametrize("ticks", range(1, 26))
+@pytest.mark.parametrize("ticks", cases(range(1, 26), [1, 2, 6, 25]))
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_touch_is_a_chance_and_rarer_the_farther_it_is(ticks: int, side: int) -> None:
     """At any distance: up to thousands of deviations of a tick."""

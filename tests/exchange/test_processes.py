@@ -31,6 +31,7 @@ from scopegate.exchange.symbols import (
     SYMBOLS,
     Symbol,
 )
+from tests.effort import cases, chosen
 
 JUMPY, STEPPING = SYMBOLS["JD100"], SYMBOLS["stpRNG"]
 SPIKED = [SYMBOLS[name] for name in ("BOOM150N", "BOOM300N", "BOOM500", "CRASH900", "CRASH1000")]
@@ -151,8 +152,15 @@ def test_jumps_add_to_the_variance_at_every_horizon(ticks: int, days: int) -> No
 # --- Boom and crash -----------------------------------------------------------------------------
 
 
+every_spiked = pytest.mark.parametrize(
+    "symbol",
+    cases(SPIKED, [SYMBOLS["BOOM150N"], SYMBOLS["CRASH900"]]),
+    ids=lambda symbol: symbol.name,
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("symbol", SPIKED, ids=lambda symbol: symbol.name)
+@every_spiked
 def test_spikes_are_as_rare_as_the_name_says_and_pay_for_the_drift(symbol: Symbol) -> None:
     way = 1 if symbol.rises else -1
     steps = moves(symbol, 150) * way
@@ -175,7 +183,7 @@ def test_spikes_are_as_rare_as_the_name_says_and_pay_for_the_drift(symbol: Symbo
     near(float(steps.mean()), 0, error)  # nobody gains by waiting for spikes, nor by fleeing them
 
 
-@pytest.mark.parametrize("symbol", SPIKED, ids=lambda symbol: symbol.name)
+@every_spiked
 def test_between_spikes_one_tick_in_thirty_thousand_goes_the_wrong_way(symbol: Symbol) -> None:
     steps = moves(symbol, 120) * (1 if symbol.rises else -1)
     wrong = float(((steps > 0) & (steps < 20 * SPIKE_STEP)).sum())
@@ -188,7 +196,7 @@ def test_between_spikes_one_tick_in_thirty_thousand_goes_the_wrong_way(symbol: S
 def test_the_small_steps_of_a_day_do_not_tell_of_its_spikes() -> None:
     """What a day's total is must not show in its first hour, or the rest would be known."""
     symbol = SYMBOLS["BOOM500"]
-    steps = moves(symbol, 300)
+    steps = moves(symbol, chosen(120, 300))
     early = steps[:, :HOURLY]
     calm = np.where(early < 20 * SPIKE_STEP, early, np.nan)
     floors, rest = np.nanmean(calm, axis=1), steps[:, HOURLY:].sum(axis=1)
@@ -262,7 +270,7 @@ def test_its_prices_are_shown_in_tenths() -> None:
 def test_a_day_begins_at_the_level_and_has_its_trend(name: str, way: int) -> None:
     symbol = SYMBOLS[name]
     law = process(symbol)
-    paths = np.stack([law.path(day) for day in range(1_000)]) / fixedpoint.ONE
+    paths = np.stack([law.path(day) for day in range(chosen(250, 1_000))]) / fixedpoint.ONE
     assert (paths[:, 0] == 0).all()
     day_sd = symbol.volatility / math.sqrt(365)
     totals = paths[:, -1] / day_sd
@@ -307,7 +315,7 @@ def test_a_year_has_its_volatility_in_the_open_time_alone(symbol: Symbol) -> Non
     """And a tick is like any other: within a session, at both its ends, and over a weekend."""
     law = process(symbol)
     assert isinstance(law, Brownian)
-    weeks = 600
+    weeks = chosen(250, 600)
     opened = [day for day in range(7 * weeks) if symbol.grid.counts[day % 7]]
     anchors = np.array([law.anchor(day) for day in range(7 * weeks + 1)]) / fixedpoint.ONE
     closed = [day for day in range(7 * weeks) if day not in set(opened)]
@@ -317,7 +325,7 @@ def test_a_year_has_its_volatility_in_the_open_time_alone(symbol: Symbol) -> Non
         float((weekly**2).mean()) / (symbol.volatility**2 * 7 / 365), 1, math.sqrt(2 / len(weekly))
     )
     edges = []
-    for day in opened[:600]:
+    for day in opened[: chosen(250, 600)]:
         path = law.path(day)
         assert path[0] == law.anchor(day)
         edges.append((path[1] - path[0], law.anchor(day + 1) - path[-1]))

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -36,7 +37,7 @@ from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, Margins
-from scopegate.exchange.symbols import SYMBOLS
+from scopegate.exchange.symbols import SYMBOLS, Symbol
 from tests.exchange.shapes import amount_of, terms_of
 
 FEED = Feed("lives")
@@ -519,14 +520,20 @@ def test_a_sale_is_refused_before_the_entry_and_near_the_end() -> None:
         kind.check_sale(terms("CALL", ticks=5), state, NOON + 3)
 
 
+@cache
+def spot_of(symbol: Symbol) -> int:
+    """The price at noon; the first of a symbol takes long, so none is asked for beforehand."""
+    return FEED.price(symbol, NOON)
+
+
 def wishes() -> st.SearchStrategy[QuoteRequest]:
     """Contracts of every type, most of which can be had."""
-    spots = {name: FEED.price(symbol, NOON) for name, symbol in SYMBOLS.items()}
 
     @st.composite
     def request(draw: st.DrawFn) -> QuoteRequest:
         name = draw(st.sampled_from(sorted(TYPES)))
         symbol = SYMBOLS[draw(st.sampled_from(sorted(SYMBOLS)))]
+        spot = spot_of(symbol)
         given: dict[str, Any] = {"basis": "stake", "amount": Decimal(10), "currency": "USD"}
         kind = TYPES[name]
         if isinstance(kind, Multiplier):
@@ -552,10 +559,10 @@ def wishes() -> st.SearchStrategy[QuoteRequest]:
         if "selected_tick" in kind.takes:
             given["selected_tick"] = draw(st.integers(1, HIGH_LOW_TICKS))
         if "barrier2" in kind.takes:
-            sd, relative = spots[symbol.name] * symbol.tick_sd * steps**0.5, draw(st.booleans())
+            sd, relative = spot * symbol.tick_sd * steps**0.5, draw(st.booleans())
             for field, side in (("barrier", 1), ("barrier2", -1)):
                 away = side * round(sd * draw(st.floats(0.1, 2.5)))
-                pips = Barrier(away if relative else spots[symbol.name] + away, relative)
+                pips = Barrier(away if relative else spot + away, relative)
                 given[field] = pips.text(symbol)
         elif kind.barrier_is_digit:
             if "barrier" in kind.takes:
@@ -563,12 +570,12 @@ def wishes() -> st.SearchStrategy[QuoteRequest]:
         elif "barrier" in kind.takes and (
             kind.listing.barrier_category != "euro_atm" or draw(st.booleans())
         ):
-            sd = spots[symbol.name] * symbol.tick_sd * steps**0.5
+            sd = spot * symbol.tick_sd * steps**0.5
             away = round(sd * draw(st.floats(-1.5, 1.5))) or 1
             if isinstance(kind, Turbo):
                 away = abs(away) * kind.side
             relative = draw(st.booleans())
-            pips = Barrier(away if relative else spots[symbol.name] + away, is_relative=relative)
+            pips = Barrier(away if relative else spot + away, is_relative=relative)
             given["barrier"] = pips.text(symbol)
         return QuoteRequest(contract_type=name, symbol=symbol.name, **given)
 

@@ -10,6 +10,7 @@ from scopegate.exchange import fixedpoint
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.processes.switches import Switches
 from scopegate.exchange.symbols import DAY, SWITCH_DRIFT, SWITCH_SIZES, SYMBOLS, Symbol
+from tests.effort import chosen
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def near(estimate: float, expected: float, error: float) -> None:
 @every_index
 def test_a_drift_lasts_as_long_as_the_name_says_and_then_is_another(symbol: Symbol) -> None:
     law = law_of(symbol)
-    days = 300
+    days = chosen(120, 300)
     found = [drifts(law, day) for day in range(days)]
     ends = np.concatenate([ticks + day * DAY for day, (_, ticks) in enumerate(found)])
     expected = days * DAY / symbol.every
@@ -61,7 +62,7 @@ def test_a_drift_lasts_as_long_as_the_name_says_and_then_is_another(symbol: Symb
 @every_index
 def test_a_drift_is_visible_and_its_mean_total_is_taken_back(symbol: Symbol) -> None:
     law = law_of(symbol)
-    days = 300
+    days = chosen(120, 300)
     steps: list[NDArray[np.float64]] = []
     kinds: list[NDArray[np.int64]] = []
     is_end: list[NDArray[np.bool_]] = []
@@ -83,8 +84,8 @@ def test_a_drift_is_visible_and_its_mean_total_is_taken_back(symbol: Symbol) -> 
             assert SWITCH_SIZES[0] - 0.15 < sizes.min() < sizes.max() < SWITCH_SIZES[1] + 0.15
             near(float(sizes.mean()), 1, float(sizes.std()) / math.sqrt(len(sizes)))
         # Knowing the drift gains nothing.
-        chosen = step[kind == number]
-        near(float(chosen.mean()), 0, float(chosen.std()) / math.sqrt(len(chosen)))
+        those = step[kind == number]
+        near(float(those.mean()), 0, float(those.std()) / math.sqrt(len(those)))
     near(float(step.mean()), 0, float(step.std()) / math.sqrt(len(step)))
 
 

@@ -114,12 +114,12 @@ def test_a_trade_elsewhere_is_the_trade_here(database: Path, request: QuoteReque
             there(Buying(guard, purchase, copies))
 
 
-def test_a_restricted_trade_takes_one_more_statement() -> None:
+def test_a_restricted_trade_takes_one_more_statement(tmp_path: Path) -> None:
     """One more to buy, and one when it ends; an unrestricted one takes no more."""
 
     def statements(*, restricted: bool) -> tuple[int, int]:
         seen: list[str] = []
-        with closing(connect(":memory:")) as connection:
+        with closing(connect(tmp_path / f"{restricted}.db")) as connection:
             migrate(connection)
             transaction = Transaction(connection)
             buying = restricted_trader(transaction, restricted=restricted)

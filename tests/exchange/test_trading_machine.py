@@ -849,7 +849,7 @@ class Trading(RuleBasedStateMachine):
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = how_long(max_examples=15, stateful_step_count=30, deadline=None)
+TestTrading.settings = how_long(max_examples=chosen(8, 15), stateful_step_count=30, deadline=None)
 
 
 # The long run.

@@ -62,6 +62,11 @@ VALID: dict[str, list[dict[str, Any]]] = {
             "app_markup_percentage": 1.5,
         }
     ],
+    "app_secret": [
+        {"app_secret": 1},
+        {"app_secret": 1, "app_id": 1234, "action": "create"},
+        {"app_secret": 1, "app_id": 1234, "action": "delete"},
+    ],
     "app_update": [{"app_update": 1234, "name": "Mine", "scopes": ["read"]}],
     "asset_index": [{"asset_index": 1}],
     "audit_trail": [{"audit_trail": 1, "limit": 5}],

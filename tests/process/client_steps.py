@@ -135,12 +135,14 @@ async def is_disconnected(owner: SocketClient, app: SocketClient, app_id: int, t
     assert await app.refused({"balance": 1}) == "AuthorizationRequired"
 
 
-async def code_form(owner: SocketClient, loginids: Sequence[str]) -> dict[str, Any]:
+async def code_form(
+    owner: SocketClient, loginids: Sequence[str], name: str = "Code app"
+) -> dict[str, Any]:
     """The form with which an app exchanges a code that the owner has given it."""
     verifier = "v" * 43
     await sign_in(owner)
     registered = await owner.ask(
-        {"app_register": 1, "name": "Code app", "scopes": ["read"]}
+        {"app_register": 1, "name": name, "scopes": ["read"]}
         | {"redirect_uri": "https://example.com/code"}
     )
     app_id = registered["app_register"]["app_id"]

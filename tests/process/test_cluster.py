@@ -36,6 +36,7 @@ from scopegate.store.transactions import Transaction
 from tests import postgresql, stores
 from tests.browser.tools import missing
 from tests.clients import conftest as client_environment
+from tests.effort import LONG
 from tests.process import cluster as cluster_module
 from tests.process import cluster_mutants
 from tests.process.client_steps import CALL, until
@@ -63,7 +64,7 @@ MUTANT_ROUNDS = 8
 """In so many rounds at the most a mutant must be found."""
 SPEED = 50
 OPTIONS = ("--seed", SEED, "--start", "2026-01-01T12:00", "--speed", str(SPEED))
-IS_LONG = len(FAULTS) < ROUNDS
+IS_LONG = LONG or len(FAULTS) < ROUNDS
 FAULT_SECONDS = dict.fromkeys(FAULTS, 1.5) | {"stopped": 10 if IS_LONG else 3, "cut off": 3}
 """How long each fault lasts."""
 LASTING = ("MULTUP", "MULTDOWN")

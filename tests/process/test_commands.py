@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from scopegate.commands.user import user as user_group
 from scopegate.exchange import agents, exclusion, ledger
-from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access import app_secrets, apps, tokens, users
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
@@ -595,6 +595,31 @@ async def test_an_app_made_for_one_flow_keeps_to_it(gateway: Served, ada: Person
         made[("code",)]: "code",
         made[("tokens",)]: "tokens",
     }
+
+
+async def test_an_app_is_made_for_devices(gateway: Served) -> None:
+    create = ("app", "create", "--name")
+    made = await command(gateway, *create, "For devices", "--device-flow")
+    other = await command(gateway, *create, "Not for devices")
+    found = run_once(gateway.db, lambda job: {app.id: app for app in apps.load_all(job)})
+    assert (found[int(made)].device_flow, found[int(other)].device_flow) == (True, False)
+
+
+async def test_an_app_is_given_a_client_secret(gateway: Served) -> None:
+    app_id = await command(gateway, "app", "create", "--name", "With a secret")
+
+    def fits(secret: str | None) -> bool:
+        return run_once(gateway.db, lambda job: app_secrets.fits(job, int(app_id), secret))
+
+    secret = await command(gateway, "app", "secret", "--app-id", app_id)
+    assert (fits(secret), fits(None)) == (True, False)
+    assert await command(gateway, "app", "secret", "--app-id", app_id, "--delete") == ""
+    assert (fits(secret), fits(None)) == (False, True)
+    done = scopegate(
+        "app", "secret", "--app-id", "77777", *stores.option(gateway.db), folder=gateway.folder
+    )
+    assert done.returncode != 0
+    assert "there is no app 77777" in done.stderr
 
 
 # What is offered, by either name of the program.

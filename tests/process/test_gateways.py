@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
@@ -23,6 +24,7 @@ from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store import postgresql as engine
 from scopegate.store.transactions import Transaction
 from tests import books, postgresql, stores
+from tests.effort import cases
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
@@ -141,6 +143,37 @@ async def test_a_code_is_exchanged_once_at_whichever_gateway(both: Gateways) -> 
     assert sorted(statuses)[:2] == [200, 400]
 
 
+async def test_apps_use_the_oauth_endpoints_of_either_gateway(both: Gateways) -> None:
+    """What one has acknowledged, the other one's connections have noticed."""
+    first, second = both.each
+
+    async def ask(served: Served, path: str, **form: Any) -> dict[str, Any]:
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            response = await client.post(f"{served.page}oauth2/{path}", data=form)
+        reply: dict[str, Any] = response.json()
+        return reply
+
+    async with first.connected(origin=Origin(first.page.rstrip("/"))) as owner:
+        form = await code_form(owner, first.loginids[:1], "Refreshing app")
+        app_id = form["client_id"]
+        got = await ask(second, "token", **form)
+        changed = await owner.ask({"app_secret": 1, "app_id": app_id, "action": "create"})
+    shown = {"client_id": app_id, "client_secret": changed["app_secret"]["client_secret"]}
+    refresh = {**shown, "grant_type": "refresh_token", "refresh_token": got["refresh_token"]}
+    renewed = await ask(first, "token", **refresh)
+    status = await ask(second, "introspect", **shown, token=renewed["access_token"])
+    assert status["active"] is True
+    async with first.connected(app_id=app_id) as old, first.connected(app_id=app_id) as new:
+        await old.authorize(got["access_token"])
+        await new.authorize(renewed["access_token"])
+        assert await ask(second, "revoke", **shown, token=got["access_token"]) == {}
+        assert await old.refused({"balance": 1}) == "AuthorizationRequired"
+        assert "error" not in await new.ask({"balance": 1})
+        again = await ask(second, "token", **refresh)  # a second use
+        assert again["error"] == "invalid_grant"
+        assert await new.refused({"balance": 1}) == "AuthorizationRequired"
+
+
 async def test_a_gateway_that_joins_later_is_at_the_same_time(tmp_path: Path) -> None:
     with gateways(tmp_path, 1, "--start", "2026-01-01", "--speed", "20") as made:
         async with made.each[0].connected() as client:
@@ -207,7 +240,7 @@ async def settled(client: SocketClient, opened: set[int]) -> None:
     assert sorted(found) == sorted(opened)
 
 
-@pytest.mark.parametrize("killed", [None, 0, 1])
+@pytest.mark.parametrize("killed", cases([None, 0, 1], [None, 0]))
 async def test_contracts_are_settled_once_whichever_gateway_is_left(
     tmp_path: Path, killed: int | None
 ) -> None:

@@ -27,10 +27,11 @@ from scopegate.gateway.access import apps, tokens, users
 from scopegate.handlers.exchange.exchange_scopes import READ, SCOPES
 from scopegate.store.transactions import Transaction
 from tests import stores
+from tests.effort import chosen
 from tests.served import PATIENCE, Served, SocketClient, serving
 from tests.stores import run_once
 
-ROUNDS = 4
+ROUNDS = chosen(2, 20)
 LINKED = 2
 """Apps that are connected to a round's user at its beginning; the last is disconnected in it."""
 

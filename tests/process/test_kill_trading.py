@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 
 from tests import postgresql, served, stores
+from tests.effort import chosen
 from tests.process import trading_mutants
 from tests.process.trade_checks import SEED, stored_time, violations
 from tests.process.traders import (
@@ -38,7 +39,7 @@ from tests.process.traders import (
 )
 from tests.served import PATIENCE, Served, SocketClient
 
-ROUNDS = int(os.environ.get("KILL_TRADING_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("KILL_TRADING_ROUNDS", chosen(2, 20)))
 MUTANT_ROUNDS = 60
 """In so many rounds at the most a mutant must be found; about every second one finds it."""
 OPTIONS = ("--seed", SEED, "--start", "2026-01-01T12:00", "--speed", "50")
@@ -215,7 +216,7 @@ async def test_the_rounds_have_seen_every_kind_of_trade(gateway: Served, told: T
             trading_mutants.reply_before_commit, "acknowledged: ", marks=pytest.mark.sqlite
         ),
         (trading_mutants.unguarded_debit, "contracts: "),
-        (trading_mutants.copies_afterwards, "copy: "),
+        pytest.param(trading_mutants.copies_afterwards, "copy: ", marks=pytest.mark.proof),
     ],
 )
 async def test_the_checker_finds_a_gateway_that(

@@ -10,6 +10,7 @@ import pytest
 
 from scopegate.store import postgresql as engine
 from tests import books, postgresql
+from tests.effort import cases
 from tests.process.client_steps import BUY_FOR_AN_HOUR
 from tests.served import PATIENCE, Served, SocketClient
 
@@ -41,7 +42,7 @@ async def bought(client: SocketClient) -> dict[str, Any]:
             await client.next()  # a tick
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("number", cases([signal.SIGINT, signal.SIGQUIT], [signal.SIGQUIT]))
 async def test_what_was_acknowledged_outlives_a_server_that_ends(
     gateway: Served, cluster: postgresql.PostgresqlServer, number: int
 ) -> None:

@@ -26,6 +26,7 @@ import pytest
 from scopegate.store import files
 from scopegate.store.errors import StoreError
 from tests import stores
+from tests.effort import cases
 from tests.served import MODULE, Served, SocketClient, environment, scopegate
 
 pytestmark = pytest.mark.sqlite
@@ -234,7 +235,10 @@ def damage(db: Path, name: str) -> None:
         file.write(b"x" * size)
 
 
-@pytest.mark.parametrize("name", ["meta", "contracts", "open_contracts", "ledger_of_account"])
+@pytest.mark.parametrize(
+    "name",
+    cases(["meta", "contracts", "open_contracts", "ledger_of_account"], ["meta", "contracts"]),
+)
 async def test_a_damaged_database_is_refused_with_what_to_do(served: Served, name: str) -> None:
     async with trading(served) as client:
         await client.ask(buying())
@@ -428,7 +432,7 @@ def why_no_attributes() -> str:
 
 
 @pytest.mark.skipif(bool(why_no_attributes()), reason=why_no_attributes())
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", cases(["1", "2"], ["1"]))
 async def test_a_missing_log_is_noticed(tmp_path: Path, workers: str) -> None:
     """Without it the file is valid, and lacks what was acknowledged last."""
     served = Served(tmp_path, "--seed", "tests", "--workers", workers)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
+from tests.effort import cases
 from tests.served import PATIENCE, Served, fetch, scopegate, serving, unverified
 
 
@@ -214,7 +215,7 @@ SEVERAL = pytest.param(
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("workers", [1, SEVERAL])
+@pytest.mark.parametrize("workers", cases([1, SEVERAL], [SEVERAL]))
 async def test_a_renewed_certificate_is_used_after_sighup(tmp_path: Path, workers: int) -> None:
     files = Files(tmp_path)
     options = (*files.options, "--workers", str(workers), "--seed", "tests")
@@ -269,7 +270,7 @@ BREAKS = [key_of_another, half_a_chain, no_key, encrypted_key]
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("workers", [1, SEVERAL])
+@pytest.mark.parametrize("workers", cases([1, SEVERAL], [SEVERAL]))
 async def test_a_broken_certificate_is_logged_and_the_old_one_stays(
     tmp_path: Path, workers: int
 ) -> None:

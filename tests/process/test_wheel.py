@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import cases
 from tests.installation import PACKAGED, ROOT, installed, run, served, wheel
 
 __all__ = ["installed", "wheel"]
@@ -101,7 +102,8 @@ async def test_it_takes_handlers_from_there(installed: Path, hostile: Path) -> N
             assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
-@pytest.mark.parametrize("example", ["greeter", "tested_bot", "weather"])
+# The suite runs the tests of all examples in its own environment too.
+@pytest.mark.parametrize("example", cases(["greeter", "tested_bot", "weather"], ["greeter"]))
 def test_the_tests_of_an_example_run(installed: Path, tmp_path: Path, example: str) -> None:
     """As its README says, but that what it installs is here already."""
     folder = tmp_path / example

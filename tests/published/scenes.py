@@ -324,6 +324,10 @@ async def a_flow_to_choose(world: World, client: Client) -> Request:
     return {"app_flow": 1, "app_id": (await world.app("read")).id, "flow": "code"}
 
 
+async def a_secret_to_create(world: World, client: Client) -> Request:
+    return {"app_secret": 1, "app_id": (await world.app("read")).id, "action": "create"}
+
+
 async def access_to_revoke(world: World, client: Client) -> Request:
     return {"revoke_access": (await a_connected_app(world, client))["revoke_oauth_app"]}
 
@@ -655,6 +659,7 @@ SCENES: Mapping[str, Scene] = {
     "api_token": as_it_is(api_token=1, new_token="Bot", new_token_scopes=["admin"]),
     "app_delete": an_app_of_ones_own("app_delete"),
     "app_flow": a_flow_to_choose,
+    "app_secret": a_secret_to_create,
     "app_get": an_app_of_ones_own("app_get"),
     "app_list": apps_of_ones_own,
     "app_markup_details": markups_to_list,

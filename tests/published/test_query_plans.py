@@ -3,13 +3,24 @@
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from scopegate.exchange.desk import Desk
+from scopegate.gateway.access import apps
+from scopegate.gateway.web.oauth_metadata import (
+    DEVICE_AUTHORIZATION,
+    DEVICE_GRANT,
+    INTROSPECT,
+    REVOKE,
+    TOKEN,
+)
 from scopegate.store.transactions import Snapshot
 from scopegate.testing import World
+from tests.oauth_flows import app_flow
 from tests.published.scenes import OWN, SCENES, signed_in
+from tests.scenarios.test_client_secrets import secret_of
 
 pytestmark = pytest.mark.sqlite
 
@@ -78,3 +89,42 @@ async def test_settling_and_recording_uses_scan_no_table(world: World) -> None:
         await world.gateway.access.flush()
 
     assert await statements_of(world, settle_and_record) == {}
+
+
+async def test_the_oauth_endpoints_scan_no_table(world: World) -> None:
+    async with app_flow(world, "read") as flow:
+        store = world.gateway.store
+        await store.write(lambda job: apps.set_device_flow(job, flow.app, on=True))
+        shown = {"client_id": flow.app.id, "client_secret": await secret_of(world, flow.app)}
+        code = await flow.code()
+        owner = await world.owner()
+        devices = (await flow.post(DEVICE_AUTHORIZATION, **shown)).json()
+        decision = {"returns_to": "", "scopes": ["read"], "loginids": [world.demo.loginid]}
+        query = f"user_code={devices['user_code']}"
+
+        async def tokens_for(**form: str) -> dict[str, Any]:
+            response = await flow.post(TOKEN, **shown, **form)
+            assert response.status_code == 200
+            tokens: dict[str, Any] = response.json()
+            return tokens
+
+        async def all_of_them() -> None:
+            got = (await flow.exchange(code, client_secret=shown["client_secret"])).json()
+            for _ in range(3):
+                old = got["refresh_token"]
+                got = await tokens_for(grant_type="refresh_token", refresh_token=old)
+            for text in (got["access_token"], got["refresh_token"]):
+                await flow.post(INTROSPECT, **shown, token=text)
+                await flow.post(REVOKE, **shown, token=text)
+            await flow.post(DEVICE_AUTHORIZATION, **shown)
+            device_code = {"grant_type": DEVICE_GRANT, "device_code": devices["device_code"]}
+            await flow.post(TOKEN, **shown, **device_code)
+            await owner.ask({"consent_request": 1, "query": query})
+            await owner.ask({"consent": 1, "query": query, **decision})
+            got = await tokens_for(**device_code)
+            text = got["refresh_token"]
+            await tokens_for(grant_type="refresh_token", refresh_token=text)
+            again = {"grant_type": "refresh_token", "refresh_token": text}
+            await flow.post(TOKEN, **shown, **again)  # ends the authorization
+
+        assert await statements_of(world, all_of_them) == {}

@@ -116,6 +116,7 @@ def test_every_own_call_but_the_limits_is_for_the_owner_or_the_pages_or_has_a_sc
     assert {name: OFFERED[name].scopes for name in rest} == {
         "app_flow": {ADMIN},
         "app_origins": {ADMIN},
+        "app_secret": {ADMIN},
         "copy_report": READ_OR_TRADING,
         "limits": frozenset(),
         "multiplier_financing": frozenset(),

@@ -273,10 +273,14 @@ async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(world
     managing = {name for name, call in OFFERED.items() if call.scopes & {ADMIN, PAYMENTS}}
     assert {name for name in managing if OFFERED[name].app_tokens} == MADE_BY_APPS
     assert managing - MADE_BY_APPS == {
+        "app_secret",
         "paymentagent_create",
         "paymentagent_transfer",
         "revoke_oauth_app",
         "set_self_exclusion",
+        "token_create",
+        "token_restrict",
+        "token_rotate",
     }
     assert all(call.app_tokens for name, call in OFFERED.items() if name not in managing)
     app = await world.app()

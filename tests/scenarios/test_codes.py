@@ -4,10 +4,8 @@ import asyncio
 import base64
 import hashlib
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 import pytest
@@ -15,82 +13,15 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from scopegate.gateway.access import codes, users
-from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls import token_form
-from scopegate.listening import listen
 from scopegate.testing import World
-
-BACK = "https://app.example.com/back"  # what World.app registers
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636, appendix B
-CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-
-
-@dataclass
-class Flow:
-    """A gateway that listens, and an app of which its demo user is asked."""
-
-    world: World
-    app: App
-    base: str
-
-    def asked(self, **more: Any) -> str:
-        """The query with which the app sends its user."""
-        return urlencode(
-            {
-                "response_type": "code",
-                "client_id": self.app.id,
-                "redirect_uri": BACK,
-                "code_challenge": CHALLENGE,
-                "code_challenge_method": "S256",
-                **more,
-            }
-        )
-
-    async def allowed(self, query: str, *scopes: str) -> dict[str, str]:
-        """What the user's browser brings back to the app after consent."""
-        owner = await self.world.owner()
-        request = {
-            "consent": 1,
-            "query": query,
-            "returns_to": "https://app.example.com",
-            "loginids": [self.world.real[0].loginid, self.world.demo.loginid],
-            "scopes": list(scopes) or ["read"],
-        }
-        reply = await owner.ask(request)
-        target, _, answer = reply["consent"]["redirect_to"].partition("?")
-        assert target == BACK
-        return dict(parse_qsl(answer, strict_parsing=True))
-
-    async def code(self) -> str:
-        return (await self.allowed(self.asked()))["code"]
-
-    async def exchange(self, code: str, /, **change: str | None) -> httpx2.Response:
-        """Ask for tokens by hand; a field that is `None` is left out."""
-        form: Mapping[str, str | None] = {
-            "grant_type": "authorization_code",
-            "client_id": str(self.app.id),
-            "redirect_uri": BACK,
-            "code": code,
-            "code_verifier": VERIFIER,
-            **change,
-        }
-        sent = {name: value for name, value in form.items() if value is not None}
-        async with httpx2.AsyncClient(trust_env=False) as client:
-            return await client.post(f"{self.base}/oauth2/token", data=sent)
+from tests.oauth_flows import BACK, CHALLENGE, VERIFIER, Flow, app_flow, refused
 
 
 @pytest.fixture
 async def flow(world: World) -> AsyncIterator[Flow]:
-    app = await world.app("read", "trade", "admin")
-    async with listen(world.gateway) as port:
-        yield Flow(world, app, f"http://127.0.0.1:{port}")
-
-
-def refused(response: httpx2.Response, error: str, status: int = 400) -> bool:
-    assert response.headers["cache-control"] == "no-store"
-    body = response.json()
-    assert set(body) == {"error", "error_description"}
-    return (response.status_code, body["error"]) == (status, error)
+    async with app_flow(world, "read", "trade", "admin") as made:
+        yield made
 
 
 async def test_a_kept_client_library_gets_its_tokens(flow: Flow) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.handlers.exchange.exchange_scopes import READ, SCOPES, TRADE
 from scopegate.schemas.app_messages import is_target
@@ -39,11 +40,15 @@ async def test_an_app_gets_what_its_user_gives_and_no_more(world: World) -> None
         "app_id": app.id,
         "app_markup_percentage": 0.0,
         "changes": [],
+        "expires_at": None,
         "flow": "tokens",
         "name": "Chart bot",
         "owner": "demo@scopegate.invalid",
+        "proposed_restrictions": {},
+        "restrictions": {},
         "returns_to": "https://app.example.com",
         "scopes": ["read", "trade", "admin"],
+        "user_code": "",
     }
     first, second = world.real[0].loginid, world.demo.loginid
     sent = await allow(owner, asked, [second, first], "read", "trade")
@@ -237,7 +242,7 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636, appendix 
 
 
 def understood(asked: str, app: App = APP) -> consent.AuthorizationRequest:
-    return consent.understand(asked, {app.id: app}.get, Scopes(SCOPES))
+    return consent.understand(asked, {app.id: app}.get, Scopes(SCOPES), RestrictionKinds())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from scopegate.gateway.access import consent, tokens
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.listening import listen
@@ -101,7 +102,9 @@ async def test_only_refusals_of_the_code_flow_name_the_issuer(world: World) -> N
 )
 def test_errors_of_the_code_flow_name_the_issuer(query: str, error: str, named: bool) -> None:
     with pytest.raises(ApiError) as refused:
-        consent.understand(query, {7: APP}.get, Scopes(SCOPES), "https://gate.example")
+        consent.understand(
+            query, {7: APP}.get, Scopes(SCOPES), RestrictionKinds(), "https://gate.example"
+        )
     assert refused.value.details is not None
     back = answer(refused.value.details["back"])
     assert back["error"] == error
@@ -114,8 +117,10 @@ async def test_an_owner_chooses_the_flow_of_an_app(connected: Connected) -> None
     await client.authorize(await world.token("admin", "read"))
     fields = {"name": "Bot", "scopes": ["read"], "redirect_uri": BACK}
     made = (await client.ask({"app_register": 1, **fields}))["app_register"]["app_id"]
-    assert (await client.ask({"app_flow": 1}))["app_flow"] == [{"app_id": made, "flow": "both"}]
-    chosen = [{"app_id": made, "flow": "code"}]
+    assert (await client.ask({"app_flow": 1}))["app_flow"] == [
+        {"app_id": made, "device_flow": 0, "flow": "both"}
+    ]
+    chosen = [{"app_id": made, "device_flow": 0, "flow": "code"}]
     request = {"app_flow": 1, "app_id": made, "flow": "code"}
     assert (await client.ask(request))["app_flow"] == chosen
     # Changing the app leaves the flow as it is.

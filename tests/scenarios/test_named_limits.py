@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from scopegate.gateway.access import apps
 from scopegate.testing import Client, World
 from tests.conftest import limited
 from tests.gateway.test_server import CONTINUATION, PING, TEXT, frame, listening, raw
@@ -124,6 +125,24 @@ async def wrong_tokens(world: World) -> str:
     client = world.connect()
     replies = [await client.ask({"authorize": f"{number:015}"}) for number in range(6)]
     return named(replies[-1])
+
+
+async def wrong_user_codes(world: World) -> str:
+    client = world.connect(at_pages=True)
+    asked = {"consent_request": 1, "query": "user_code=BBBB-BBBB"}
+    replies = [await client.ask(asked) for _ in range(6)]
+    return named(replies[-1])
+
+
+async def device_requests(world: World) -> str:
+    app = await world.app("read")
+    await world.gateway.store.write(lambda job: apps.set_device_flow(job, app, on=True))
+    form = f"client_id={app.id}".encode()
+    head = (
+        b"POST /oauth2/device_authorization HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
+    )
+    return await over_http(head % len(form) + form, 21)(world)
 
 
 async def wrong_passwords(world: World) -> str:
@@ -266,6 +285,8 @@ CASES: dict[str, tuple[dict[str, int], Exceed]] = {
         again({"ping": 1, "passthrough": orjson.loads(b'{"a":' * 40 + b"1" + b"}" * 40)}),
     ),
     "wrong_tokens": ({}, wrong_tokens),
+    "wrong_user_codes": ({}, wrong_user_codes),
+    "device_requests": ({}, device_requests),
     "wrong_passwords": ({}, wrong_passwords),
     "tokens": ({}, tokens_of_account),
     "tokens_of_app": ({}, tokens_of_app),
@@ -307,6 +328,8 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("passwords_waiting", "passwords_waiting_per_client"), "tests/scenarios/test_fairness.py"
     ),
+    "device_requests_of_all": "tests/scenarios/test_devices.py",
+    "refresh_tokens": "nothing is refused: the oldest ends",
     "wrong_passwords_per_user": "tests/scenarios/test_sign_in.py",
     "writes_waiting": "the error StorageUnavailable (tests/store/test_conformance.py)",
     "candles_waiting": "as that of a client, but of ten of them (test_candle_work.py)",

@@ -10,6 +10,7 @@ import pytest
 
 from scopegate import testing
 from scopegate.gateway.access import apps, audit, codes
+from scopegate.gateway.access.issuing import Issued
 from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR, ApiError
 from scopegate.handlers.gateway import operator_calls
 from scopegate.handlers.gateway.operator_calls import Operator
@@ -375,7 +376,7 @@ async def test_the_code_of_a_disabled_app_is_exchanged_for_nothing(world: World)
     def code(transaction: Transaction) -> str:
         return codes.create(transaction, link.id, app.redirect_uri, given=True, challenge=challenge)
 
-    def exchange(transaction: Transaction) -> codes.Exchanged | None:
+    def exchange(transaction: Transaction) -> Issued | None:
         given = {"app_id": app.id, "redirect_uri": app.redirect_uri, "verifier": verifier}
         return codes.exchange(transaction, text, **given)  # type: ignore[arg-type]
 

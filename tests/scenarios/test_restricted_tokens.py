@@ -58,6 +58,7 @@ async def test_a_token_trades_within_its_caps(connected: Connected) -> None:
         {
             "name": "Bot",
             "restrictions": {"max_stake": 10.0, "max_stake_per_day": 25.0},
+            "set_for": "token",
             "use": {
                 "currency": "USD",
                 "max_loss_per_day": 0.0,
@@ -458,6 +459,114 @@ async def test_a_token_expires(world: World, monkeypatch: pytest.MonkeyPatch) ->
     assert await bot.refused(buy()) == "AuthorizationRequired"
 
 
+async def test_the_owner_moves_or_removes_an_expiry(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = int(time.time())
+    made = await created(await world.owner(), scopes=["read", "admin"], expires_at=now + 3_600)
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    child = await created(bot, name="Child", scopes=["read"])
+    assert child["expires_at"] == now + 3_600
+    # With a token it can only come earlier.
+    request = {"token_restrict": token_form.masked(made["token"]), "restrictions": {}}
+    for expires_at in (0, now + 7_200):
+        reply = await bot.ask(request | {"expires_at": expires_at})
+        assert reply["token_restrict"]["expires_at"] == now + 3_600
+    owner = await world.owner()
+    error = await error_of(owner, request | {"expires_at": now - 1})
+    assert error["details"] == {"expires_at": "Must be in the future."}
+    reply = await owner.ask(request | {"expires_at": 0})
+    assert reply["token_restrict"]["expires_at"] is None
+    monkeypatch.setattr(time, "time", lambda: now + 3_601.0)
+    assert "error" not in await bot.ask({"balance": 1})
+    assert "error" not in await world.connect().ask({"authorize": made["token"]})
+    # What was created with it keeps its own.
+    assert await world.connect().refused({"authorize": child["token"]}) == "InvalidToken"
+
+
+async def test_a_new_token_can_work_from_one_address_only(world: World) -> None:
+    made = await created(
+        await world.owner(), valid_for_current_ip_only=1, restrictions={"max_stake": 5}
+    )
+    [listed] = [
+        token
+        for token in (await (await world.owner()).ask({"token_list": 1}))["token_list"]
+        if token["name"] == "Bot"
+    ]
+    await world.connect(address=listed["valid_for_ip"]).authorize(made["token"])
+    other = world.connect(address="10.9.9.9")
+    assert await other.refused({"authorize": made["token"]}) == "InvalidToken"
+
+
+async def test_the_list_of_tokens_shows_restrictions_and_their_use(world: World) -> None:
+    owner = await world.owner()
+    expires_at = int(time.time()) + 86_400
+    made = await created(
+        owner,
+        scopes=["read", "trade", "admin"],
+        restrictions={"max_stake_per_day": 30},
+        expires_at=expires_at,
+    )
+    parent = world.connect()
+    await parent.authorize(made["token"])
+    await created(parent, name="Child", restrictions={"max_stake": 20})
+    await created(parent, name="Plain")
+    assert "error" not in await parent.ask(buy(12))
+    listed = {each["name"]: each for each in (await owner.ask({"token_list": 1}))["token_list"]}
+    assert listed["Bot"]["expires_at"] == expires_at
+    [own] = listed["Bot"]["in_force"]
+    assert (own["name"], own["set_for"]) == ("Bot", "token")
+    assert own["use"]["max_stake_per_day"] == 12.0
+    assert [hint["kind"] for hint in listed["Bot"]["hints"]] == ["expires_soon"]
+    child = listed["Child"]["in_force"]
+    assert [(each["set_for"], each["restrictions"]) for each in child] == [
+        ("token", {"max_stake": 20.0}),
+        ("parent", {"max_stake_per_day": 30.0}),
+    ]
+    assert listed["Child"]["parent"]["name"] == "Bot"
+    [inherited] = listed["Plain"]["in_force"]
+    assert (inherited["name"], inherited["set_for"]) == ("Bot", "parent")
+
+
+async def test_hints_name_unused_tokens_and_unneeded_scopes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await world.owner()
+    scopes = ["read", "trade", "admin"]
+    await created(owner, name="Idle")
+    made = [await created(owner, name=name, scopes=scopes) for name in ("Reader", "Parent")]
+    reader, parent, child = (world.connect() for _ in range(3))
+    await reader.authorize(made[0]["token"])
+    await parent.authorize(made[1]["token"])
+    await child.authorize((await created(parent, name="Child"))["token"])
+    await reader.ask({"balance": 1})
+    await child.ask(buy(1))
+    await owner.ask({"token_list": 1})  # writes when they were used
+
+    async def hints_after(days: float) -> dict[str, list[str]]:
+        later = time.time() + days * 86_400
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "time", lambda: later)
+            reply = await (await world.owner()).ask({"token_list": 1})
+        return {
+            token["name"]: [hint["words"] for hint in token["hints"]]
+            for token in reply["token_list"]
+            if token["name"] in ("Idle", "Reader", "Parent", "Child")
+        }
+
+    assert not any((await hints_after(6)).values())
+    assert await hints_after(8) == {
+        "Idle": [],
+        "Reader": ["Has never used the permissions trade or admin: use a read-only token instead?"],
+        "Parent": [],  # its child has traded
+        "Child": [],
+    }
+    assert set(map(tuple, (await hints_after(91)).values())) == {
+        ("Not used for 90 days: delete it?",)
+    }
+
+
 async def test_invalid_restrictions_are_named(world: World) -> None:
     owner = await world.owner()
     for restrictions, field in (
@@ -481,4 +590,9 @@ async def test_invalid_restrictions_are_named(world: World) -> None:
 async def test_every_kind_of_restriction_is_listed(world: World) -> None:
     kinds = (await world.connect().ask({"restriction_kinds": 1}))["restriction_kinds"]
     assert {"networks", "max_stake", "no_trading"} <= {kind["name"] for kind in kinds}
-    assert all(kind["words"] for kind in kinds)
+    assert all(kind["words"] and kind["label"] and kind["example"] for kind in kinds)
+    inputs = {kind["name"]: kind["input"] for kind in kinds}
+    assert inputs["max_loss_per_day"] == "amount"
+    assert inputs["calls_per_minute"] == inputs["max_open_contracts"] == "integer"
+    assert inputs["networks"] == inputs["contract_types"] == inputs["no_trading"] == "list"
+    assert set(inputs.values()) == {"amount", "integer", "list"}

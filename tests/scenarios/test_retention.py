@@ -22,8 +22,10 @@ BOUNDED = {
     "contract_orders": "Orders of a contract",
     "copy_reports": "Reports of copied trades",
     "copyings": "Ended copying relations",
+    "device_requests": "Requests of devices for consent",
     "email_codes": "Codes by e-mail",
     "links": "Ended authorizations of apps",
+    "refresh_tokens": "Refresh tokens of apps",
     "restrictions": "Restrictions of tokens",
     "apps": "Deleted apps",
     "sign_ins": "Sign-ins and sign-outs",
@@ -39,8 +41,10 @@ OLD = {
     "codes": "1 = 1",
     "contract_orders": "1 = 1",
     "copyings": "1 = 1",
+    "device_requests": "1 = 1",
     "email_codes": "1 = 1",
     "links": "ended_at IS NOT NULL",
+    "refresh_tokens": "1 = 1",
     "restrictions": "networks = 'old'",
     "sign_ins": "address = 'old'",
     "token_uses": "address = 'old'",
@@ -140,6 +144,20 @@ def _old_rows(transaction: Transaction, user_id: int, loginids: list[str], marke
     execute(
         "INSERT INTO codes (digest, link_id, redirect_uri, redirect_uri_given, challenge,"
         " expires_at) SELECT ?, max(id), '', 0, '', ? FROM links",
+        b"old",
+        time.time() - 2 * HOUR,
+    )
+    execute(
+        "INSERT INTO refresh_tokens (digest, link_id, line_id, created_at, expires_at)"
+        " SELECT ?, max(id), 1, 0, ? FROM links",
+        b"old",
+        time.time() - 1,
+    )
+    execute(
+        "INSERT INTO device_requests (digest, user_code_digest, app_id, scopes, requester,"
+        " expires_at, poll_seconds, link_id) SELECT ?, ?, app_id, '', 'old', ?, 5, id FROM links"
+        " ORDER BY id DESC LIMIT 1",
+        b"old",
         b"old",
         time.time() - 2 * HOUR,
     )

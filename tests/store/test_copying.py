@@ -43,6 +43,10 @@ ROWS = (
     "INSERT INTO restrictions (id, parent_id, token_id, calls_per_minute) VALUES (5, 1, 4, 60)",
     "INSERT INTO caps (id, currency, max_stake, at_risk) VALUES (1, 'USD', 500, 9007199254740993)",
     "UPDATE tokens SET restrictions_id = 5 WHERE id = 4",
+    "INSERT INTO refresh_tokens (id, digest, link_id, line_id, created_at, expires_at)"
+    " VALUES (8, {blob1}, 3, 8, 6, 1795928293.5)",
+    "INSERT INTO device_requests (digest, user_code_digest, app_id, scopes, requester, expires_at,"
+    " poll_seconds) VALUES ({blob1}, {blob2}, 5000, 'read', '::1', 9, 5)",
     "INSERT INTO token_uses (token_id, address, call, uses, last_at)"
     " VALUES (4, '::1', 'buy', 2, 8)",
     "INSERT INTO codes (digest, link_id, redirect_uri, redirect_uri_given, challenge, expires_at)"

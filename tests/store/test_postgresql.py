@@ -22,6 +22,7 @@ from scopegate.store.location import Server
 from scopegate.store.postgresql import PostgresqlStore, run_once
 from scopegate.store.transactions import Announcement, Job, Snapshot, Transaction
 from tests import postgresql, stores
+from tests.effort import cases
 from tests.stalling_proxy import Proxy, proxied
 
 pytestmark = pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.missing())
@@ -379,7 +380,7 @@ async def test_a_caller_that_is_cancelled_leaves_nothing_behind() -> None:
         assert await store.read(numbers) == [1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("number", cases([signal.SIGINT, signal.SIGQUIT], [signal.SIGQUIT]))
 async def test_a_server_is_started_again(number: int) -> None:
     """In order, and after a crash: what was acknowledged is there."""
     with postgresql.server_of_its_own() as cluster:

@@ -20,6 +20,7 @@ from scopegate.store.errors import StoreError, StoreUnavailableError
 from scopegate.store.files import run_once
 from scopegate.store.sqlite import MANY_WAITING, MAX_PROCESS_BATCH, SqliteStore
 from scopegate.store.transactions import Job, PortableJob, Snapshot, Transaction
+from tests.effort import cases
 from tests.store.portable_jobs import (
     Add,
     Added,
@@ -266,7 +267,10 @@ async def test_whatever_the_working_directory_has_is_not_run(
     await with_process(store)
 
 
-@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+@pytest.mark.parametrize("new_loop", cases(LOOPS, [uvloop.new_event_loop]))
 def test_whenever_it_is_killed_what_was_answered_is_what_is_there(
     new_loop: Callable[[], asyncio.AbstractEventLoop],
     tmp_path: Path,

@@ -68,6 +68,7 @@ const NEW = {
   appstore: "",
   googleplay: "",
   flow: null,
+  device_flow: 0,
 };
 
 let refresh;
@@ -89,7 +90,11 @@ function card(app, info) {
   let current = app;
   const named = () => h("span", { class: "sr-only" }, ` ${current.name}`);
   const edit = h("button", { type: "button" });
+  const renew = h("button", { type: "button" });
+  const forget = h("button", { type: "button", class: "danger-quiet" });
   const remove = h("button", { type: "button", class: "danger-quiet" });
+  renew.onclick = () => createSecret(current, renew);
+  forget.onclick = () => deleteSecret(current, forget);
   edit.onclick = () => openForm(info, current, edit);
   remove.onclick = () => removeApp(current, remove);
   const update = (latest) => {
@@ -100,7 +105,11 @@ function card(app, info) {
       latest.name,
       latest.active === 0 && [" ", h("span", { class: "badge warning" }, "disabled by the operator")],
     );
+    const hasSecret = latest.secret_created !== null;
     fill(edit, "Edit", named());
+    fill(renew, hasSecret ? "Replace secret" : "Create secret", named());
+    fill(forget, "Delete secret", named());
+    forget.hidden = !hasSecret;
     fill(remove, "Delete", named());
     fill(
       facts,
@@ -118,10 +127,18 @@ function card(app, info) {
         h("dt", {}, "Flow"),
         h("dd", {}, FLOWS[latest.flow].words),
       ],
+      latest.device_flow === 1 && [
+        h("dt", {}, "Device flow"),
+        h("dd", {}, "Users can connect devices with a code"),
+      ],
+      hasSecret && [
+        h("dt", {}, "Client secret"),
+        h("dd", {}, `Created ${latest.secret_created} (UTC)`),
+      ],
     );
     fill(consent, ...consentPart(latest));
   };
-  const actions = h("div", { class: "actions" }, edit, remove);
+  const actions = h("div", { class: "actions" }, edit, renew, forget, remove);
   return { element: h("li", { class: "card" }, title, facts, consent, actions), update };
 }
 
@@ -140,6 +157,55 @@ function consentPart({ app_id: appId, redirect_uri: returnsTo, flow }) {
     h("p", {}, "Send users here for consent, or ", h("a", { href: link }, "try it"), ":"),
     secretLine(link, "consent link"),
   ];
+}
+
+// The client secret.
+
+/** Change the client secret of an app; `tell` builds what is shown about it afterwards. */
+async function changeSecret({ app_id: appId, name }, action, button, tell) {
+  await busy(button, async () => {
+    try {
+      const { app_secret: reply } = await api.ask({ app_secret: 1, app_id: appId, action });
+      await refresh();
+      showResult(byId("said"), "good", ...tell(reply));
+    } catch (error) {
+      const text = `The client secret of “${name}” was not changed. ${error.message}`;
+      showResult(byId("said"), "error", h("p", {}, text));
+    }
+  });
+}
+
+async function createSecret(app, button) {
+  const agreed =
+    app.secret_created === null ||
+    (await confirm({
+      title: `Replace the client secret of “${app.name}”?`,
+      text: "The present secret stops working immediately. Tokens that the app has stay valid.",
+      action: "Replace secret",
+      danger: true,
+    }));
+  if (agreed) {
+    await changeSecret(app, "create", button, ({ client_secret: secret }) => [
+      h("p", {}, `The client secret of “${app.name}”. Copy it now: it is not shown again.`),
+      secretLine(secret, "client secret"),
+    ]);
+  }
+}
+
+async function deleteSecret(app, button) {
+  const agreed = await confirm({
+    title: `Delete the client secret of “${app.name}”?`,
+    text:
+      "The app is known by its app ID alone from then on. It cannot use introspection and " +
+      "revocation any more.",
+    action: "Delete secret",
+    danger: true,
+  });
+  if (agreed) {
+    await changeSecret(app, "delete", button, () => [
+      h("p", {}, `The client secret of “${app.name}” was deleted.`),
+    ]);
+  }
 }
 
 async function removeApp({ app_id: appId, name }, button) {
@@ -193,7 +259,8 @@ async function openForm(info, app, opener) {
         if (known !== null && !(await agreesToChange(known, values))) {
           return;
         }
-        known = await save(known, values, flow);
+        const deviceFlow = Number(form.elements.device_flow.checked);
+        known = await save(known, values, { flow, device_flow: deviceFlow });
         const wanted = originsOf(form);
         if (wanted.join() !== origins.join()) {
           await api.ask({ app_origins: known.app_id, allowed_origins: wanted });
@@ -202,7 +269,6 @@ async function openForm(info, app, opener) {
         dialog.close();
         tellSaved(known, app === null);
       } catch (error) {
-        form.querySelector("details").open ||= MORE.some(([name]) => name in (error.details ?? {}));
         showErrors(form, inWords(error));
       }
     });
@@ -254,6 +320,15 @@ function buildForm(info, app, origins) {
       hint: "Users return to this URL after consent. Use https, or http on localhost.",
     }),
     flows,
+    choice(
+      "Device flow",
+      h("input", { type: "checkbox", name: "device_flow", checked: app.device_flow === 1 }),
+      {
+        hint:
+          "For programs without a browser: they show a code, which the user enters here. Anyone " +
+          "can then ask users for consent to this app, so leave it off if you do not need it.",
+      },
+    ),
     scopeChoices("Permissions the app can request", scopes, info.forApps, {
       name: "scopes",
       chosen: app.scopes,
@@ -327,14 +402,18 @@ async function agreesToChange(app, values) {
   });
 }
 
-async function save(app, values, flow) {
+async function save(app, values, flows) {
   const request = app === null ? { app_register: 1 } : { app_update: app.app_id };
   const reply = await api.ask({ ...request, ...values });
-  const saved = { ...reply[reply.msg_type], flow: app?.flow ?? "both" };
-  if (flow !== saved.flow) {
-    await api.ask({ app_flow: 1, app_id: saved.app_id, flow });
+  const saved = { ...reply[reply.msg_type], flow: "both", device_flow: 0, ...flowsOf(app) };
+  if (flows.flow !== saved.flow || flows.device_flow !== saved.device_flow) {
+    await api.ask({ app_flow: 1, app_id: saved.app_id, ...flows });
   }
-  return { ...saved, flow };
+  return { ...saved, ...flows };
+}
+
+function flowsOf(app) {
+  return app === null ? {} : { flow: app.flow, device_flow: app.device_flow };
 }
 
 function tellSaved({ app_id: appId, name, redirect_uri: returnsTo }, isNew) {
@@ -358,8 +437,16 @@ begin(async (info) => {
   refresh = keepFresh(async () => {
     const { app_list: apps } = await api.ask({ app_list: 1 });
     const { app_flow: chosen } = await api.ask({ app_flow: 1 });
-    const flows = new Map(chosen.map(({ app_id: appId, flow }) => [appId, flow]));
-    show(apps.map((app) => ({ ...app, flow: flows.get(app.app_id) ?? "both" })));
+    const { app_secret: secrets } = await api.ask({ app_secret: 1 });
+    const created = new Map(secrets.apps.map((app) => [app.app_id, app.created]));
+    const flows = new Map(chosen.map((app) => [app.app_id, flowsOf(app)]));
+    show(
+      apps.map((app) => ({
+        ...app,
+        ...(flows.get(app.app_id) ?? { flow: "both", device_flow: 0 }),
+        secret_created: created.get(app.app_id) ?? null,
+      })),
+    );
     const wanted = apps.length === 0 ? none : list;
     if (!place.contains(wanted)) {
       fill(place, wanted);

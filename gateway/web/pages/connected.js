@@ -20,8 +20,23 @@ import {
   table,
   tableRow,
 } from "/assets/dom.js";
-import { begin, byDanger, keepFresh, liveBadge, livingList, showResult } from "/assets/owner.js";
-import { api } from "/assets/session.js";
+import {
+  begin,
+  byDanger,
+  insist,
+  keepFresh,
+  liveBadge,
+  livingList,
+  showResult,
+} from "/assets/owner.js";
+import {
+  expiryText,
+  ownRestrictions,
+  restrictionDialog,
+  restrictionKinds,
+  restrictionList,
+} from "/assets/restrictions.js";
+import { api, signedIn } from "/assets/session.js";
 
 const MOST = 200;
 const AT_FIRST = 25;
@@ -40,9 +55,16 @@ let refresh;
 
 // The apps.
 
-function card(app, info) {
+function card(app, info, kinds) {
+  let shown = app;
   const about = h("div");
   const facts = h("dl", { class: "facts" });
+  const edit = h(
+    "button",
+    { type: "button", onclick: () => editRestrictions(shown, kinds) },
+    "Edit restrictions",
+    h("span", { class: "sr-only" }, ` of ${app.name}`),
+  );
   const revoke = h(
     "button",
     { type: "button", class: "danger-quiet" },
@@ -51,6 +73,8 @@ function card(app, info) {
   );
   revoke.onclick = () => revokeAccess(app, revoke);
   const update = (latest) => {
+    shown = latest;
+    const held = restrictionList(latest.in_force, kinds, "app");
     fill(
       about,
       h(
@@ -70,12 +94,14 @@ function card(app, info) {
       facts,
       fact(latest.loginids.length === 1 ? "Account" : "Accounts", latest.loginids.join(", ")),
       fact("Markup", markupWords(latest.app_markup_percentage)),
+      fact("Restrictions", held.length === 0 ? "none" : held),
       fact("Connected", moment(latest.connected_at)),
+      latest.expires_at !== null && fact("Expiry", expiryText(latest.expires_at)),
       fact("Last used", latest.last_used === null ? "never" : moment(latest.last_used)),
       fact("Live connections", liveBadge(latest.live_connections)),
     );
   };
-  const actions = h("div", { class: "actions" }, revoke);
+  const actions = h("div", { class: "actions" }, edit, revoke);
   return { element: h("li", { class: "card" }, about, facts, actions), update };
 }
 
@@ -92,6 +118,22 @@ function changed({ name, changes }) {
 
 function fact(title, ...what) {
   return [h("dt", {}, title), h("dd", {}, ...what)];
+}
+
+function editRestrictions(app, kinds) {
+  const { app_id: appId, name, loginids, in_force: sets, expires_at: expiresAt } = app;
+  const first = signedIn().accounts.find(({ loginid }) => loginid === loginids[0]);
+  const currency = sets[0]?.use.currency ?? first?.currency;
+  const hint =
+    "They apply at once to all tokens of the app. What is already used counts. Empty fields " +
+    "restrict nothing.";
+  const start = { values: ownRestrictions(sets, "app"), expiresAt, currency };
+  restrictionDialog(name, hint, kinds, start, async (changed) => {
+    await api.ask({ app_restrict: appId, ...changed });
+    await refresh();
+    const text = `The restrictions of ${name} were changed.`;
+    return () => showResult(byId("said"), "good", h("p", {}, text));
+  });
 }
 
 async function revokeAccess({ app_id: appId, name }, button) {
@@ -273,7 +315,8 @@ begin(async (info) => {
     " and open its consent link.",
   );
   const list = h("ul", { class: "cards wide" });
-  const show = livingList(list, ({ app_id: appId }) => appId, (app) => card(app, info));
+  const kinds = await insist(restrictionKinds);
+  const show = livingList(list, ({ app_id: appId }) => appId, (app) => card(app, info, kinds));
   const showActivity = activityView();
   const showChanges = changesView();
   refresh = keepFresh(async () => {

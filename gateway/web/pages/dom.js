@@ -55,9 +55,14 @@ export function newId(prefix) {
 
 /** "10,000.00 USD". */
 export function money(amount, currency) {
+  return `${amountText(amount, currency)} ${currency}`;
+}
+
+/** "10,000.00", with the digits that the currency has. */
+export function amountText(amount, currency) {
   const digits = decimals(currency);
   const format = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return `${Number(amount).toLocaleString("en", format)} ${currency}`;
+  return Number(amount).toLocaleString("en", format);
 }
 
 /** "+3.20 USD", with a sign unless the amount is zero. */
@@ -197,14 +202,15 @@ export function choice(label, control, { hint } = {}) {
 
 /**
  * Shows an `ApiError` at a form: sentences for single fields beneath them, all else above its
- * buttons. Replaces what was shown before; `clearErrors` takes it away.
+ * buttons. Replaces what was shown before; `clearErrors` takes it away. A control within another,
+ * such as `restrictions.networks`, has the whole name, without the place in a list.
  */
 export function showErrors(form, error) {
   clearErrors(form);
   const rest = [];
   let first = null;
   for (const [name, sentence] of Object.entries(error.details ?? {})) {
-    const control = form.elements[name.split(".")[0]];
+    const control = controlOf(form, name);
     if (control instanceof HTMLElement && typeof sentence === "string") {
       markInvalid(control, sentence);
       first ??= control;
@@ -220,7 +226,17 @@ export function showErrors(form, error) {
   first?.focus();
 }
 
+function controlOf(form, name) {
+  const parts = name.split(".");
+  const names = parts.map((_, index) => parts.slice(0, parts.length - index).join("."));
+  return names.map((each) => form.elements[each]).find((control) => control !== undefined);
+}
+
 function markInvalid(control, sentence) {
+  const folded = control.closest("details");
+  if (folded !== null) {
+    folded.open = true;
+  }
   const id = newId("error");
   const described = control.getAttribute("aria-describedby");
   control.setAttribute("aria-invalid", "true");

@@ -1,7 +1,19 @@
 // Shared by the owner's pages: a start that waits for the sign-in, lists that refresh, a choice of
 // scopes, and notices of results.
 
-import { choice, dangerOf, fill, h, newId, notice, scopeName } from "/assets/dom.js";
+import {
+  busy,
+  choice,
+  clearErrors,
+  dangerOf,
+  fill,
+  h,
+  newId,
+  notice,
+  openDialog,
+  scopeName,
+  showErrors,
+} from "/assets/dom.js";
 import { api, owner, pageInfo } from "/assets/session.js";
 
 const EVERY = 2000;
@@ -138,6 +150,32 @@ export function showResult(place, kind, ...children) {
   fill(place, box);
   box.focus();
   return box;
+}
+
+/**
+ * A dialog with a form of these parts, opened at once.
+ *
+ * `send()` sends what was entered, and resolves to a function that shows the result once the dialog
+ * is closed. If it rejects, the error is shown in the form.
+ */
+export function formDialog(title, action, parts, send) {
+  const button = h("button", { type: "submit", class: "primary" }, action);
+  const form = h("form", {}, ...parts, h("div", { class: "actions" }, button));
+  const dialog = openDialog(title, form);
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    busy(button, async () => {
+      clearErrors(form);
+      try {
+        const show = await send();
+        dialog.close();
+        show();
+      } catch (error) {
+        showErrors(form, error);
+      }
+    });
+  };
+  return dialog;
 }
 
 /** How many connections are signed in at this moment, as a badge where there are some. */
