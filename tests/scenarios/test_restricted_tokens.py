@@ -4,12 +4,15 @@ import asyncio
 import time
 from typing import Any
 
+import orjson
 import pytest
 
+from scopegate.gateway.access import tokens
 from scopegate.gateway.calls import token_form
 from scopegate.handlers.exchange.absent_traders import AbsentTraders
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
-from tests.conftest import Connected
+from tests.conftest import Connected, limited
 
 CALL = {
     "amount": 10,
@@ -402,6 +405,123 @@ async def test_rotation_resets_nothing(world: World) -> None:
     assert await fresh.refused({"balance": 1}) == "AuthorizationRequired"
     await world.connect().authorize(again["token"])
     assert "error" not in await child.ask(buy(4))
+
+
+async def test_a_token_rotates_only_itself_and_its_children(world: World) -> None:
+    """Else a restricted token could get the secret of one that is not."""
+    owner = await world.owner()
+    free = await created(owner, name="Free", scopes=["read", "trade", "admin"])
+    made = await created(owner, scopes=["read", "admin"], restrictions={"max_stake": 1})
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    child = await created(bot, name="Child", scopes=["read"])
+    mask = token_form.masked(free["token"])
+    error = await error_of(bot, {"token_rotate": mask})
+    assert error["code"] == "PermissionDenied"
+    assert "only that token" in error["message"]
+    assert "error" not in await bot.ask({"token_rotate": child["token"]})
+    assert "error" not in await owner.ask({"token_rotate": mask})
+
+
+async def test_a_token_that_rotates_itself_gets_the_reply_first(world: World) -> None:
+    made = await created(await world.owner(), scopes=["read", "admin"])
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    stream = await bot.ask({"balance": 1, "subscribe": 1})
+    bot.send_text(orjson.dumps({"token_rotate": made["token"]}))
+    messages = [await bot.next() for _ in range(2)]
+    assert [message["msg_type"] for message in messages] == ["token_rotate", "balance"]
+    assert messages[1]["subscription"] == stream["subscription"]
+    assert messages[1]["error"]["code"] == "InvalidToken"
+    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+    await bot.authorize(messages[0]["token_rotate"]["token"])
+
+
+async def test_an_overlap_does_not_prolong_a_token(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, now = await world.owner(), int(time.time())
+    made = await created(owner, expires_at=now + 60)
+    await owner.ask({"token_rotate": made["token"], "overlap": 86_400})
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    monkeypatch.setattr(time, "time", lambda: now + 61.0)
+    assert await world.connect().refused({"authorize": made["token"]}) == "InvalidToken"
+    assert await bot.refused(buy()) == "AuthorizationRequired"
+
+
+@pytest.mark.parametrize("restrictions", [None, {"max_stake": 20}])
+async def test_what_restricts_or_ends_a_rotated_token_holds_for_its_old_secret(
+    world: World, restrictions: dict[str, Any] | None
+) -> None:
+    owner = await world.owner()
+    before = {} if restrictions is None else {"restrictions": restrictions}
+    made = await created(owner, **before)
+    bot, elsewhere = world.connect(address="10.0.0.1"), world.connect(address="10.0.0.2")
+    for client in (bot, elsewhere):
+        await client.authorize(made["token"])
+    rotated = (await owner.ask({"token_rotate": made["token"], "overlap": 60}))["token_rotate"]
+    request = {
+        "token_restrict": rotated["token"],
+        "restrictions": {"max_stake": 5, "networks": ["10.0.0.1"]},
+    }
+    assert "error" not in await owner.ask(request)
+    assert await bot.refused(buy(10)) == "TokenCapReached"
+    assert await elsewhere.refused({"balance": 1}) == "AuthorizationRequired"
+    mask = token_form.masked(rotated["token"])
+    await owner.ask({"api_token": 1, "delete_token": mask})
+    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_rotation_resets_no_rate_limit() -> None:
+    """The new secret, and the children of the token, have the limit of the first."""
+    async with limited() as world:
+        owner = await world.owner()
+        made = await created(owner, scopes=["read", "admin"])
+        bot = world.connect()
+        await bot.authorize(made["token"])
+        children = [await created(bot, name=f"Child {n}", scopes=["read"]) for n in range(2)]
+        text = made["token"]
+        for overlap in (60, 0):
+            reply = await owner.ask({"token_rotate": text, "overlap": overlap})
+            text = reply["token_rotate"]["token"]
+        while (reply := await bot.ask({"balance": 1})).get("error") is None:
+            pass
+        assert reply["error"]["code"] == "RateLimit"
+        for each in (text, *(child["token"] for child in children)):
+            client = world.connect()
+            await client.authorize(each)
+            assert await client.refused({"balance": 1}) == "RateLimit"
+
+
+async def test_a_token_can_be_rotated_when_the_account_has_no_room_for_more(world: World) -> None:
+    def fill(transaction: Transaction) -> None:
+        held = len(tokens.listed(transaction, made_for))
+        for number in range(tokens.MAX_PER_USER - held):
+            tokens.create(transaction, tokens.NewToken(made_for, f"T {number}", ["read"]))
+
+    owner, made_for = await world.owner(), world.demo.loginid
+    made = await created(owner)
+    await world.gateway.store.write(fill)
+    request = {"token_rotate": token_form.masked(made["token"])}
+    assert await owner.refused(request | {"overlap": 60}) == "TooManyTokens"
+    assert "error" not in await owner.ask(request)
+
+
+async def test_what_restricts_or_ends_a_token_holds_for_accounts_opened_with_it(
+    world: World,
+) -> None:
+    owner = await world.owner()
+    made = await created(owner, scopes=["read", "trade", "admin"])
+    bot, other = world.connect(), world.connect()
+    await bot.authorize(made["token"])
+    opened = (await bot.ask({"new_account_real": 1, "currency": "USD"}))["new_account_real"]
+    await other.authorize(opened["oauth_token"])
+    mask = token_form.masked(made["token"])
+    await owner.ask({"token_restrict": mask, "restrictions": {"max_stake": 1}})
+    assert await other.refused(buy(10)) == "TokenCapReached"
+    await owner.ask({"api_token": 1, "delete_token": mask})
+    assert await other.refused({"balance": 1}) == "AuthorizationRequired"
 
 
 async def test_what_nobody_is_connected_for_is_sold(world: World) -> None:
