@@ -719,7 +719,7 @@ def restrict(
     number = restrictions.restrict(
         transaction,
         kinds,
-        Owner(token.loginid, token_id=token.id),
+        Owner([token.loginid], token_id=token.id),
         token.restrictions_id,
         _with_descendants(transaction, [token.id]),
         values,
@@ -743,7 +743,7 @@ def restrict_link(
     number = restrictions.restrict(
         transaction,
         kinds,
-        Owner(loginids[0], link_id=link_id),
+        Owner(loginids, link_id=link_id),
         present,
         _with_descendants(transaction, _ids(held)),
         values,
@@ -804,6 +804,14 @@ def set_expiry(transaction: Transaction, token: Token, expires_at: float | None)
     transaction.announce(ExpiryChanged([token.id], expires_at))
     if expires_at is not None:
         expire_by(transaction, [token.id], expires_at)
+    audit.record(
+        transaction,
+        Event.TOKEN_RESTRICTED,
+        token.user_id,
+        token=token.id,
+        masked=token.masked,
+        expires=moment_text(expires_at) or "never",
+    )
     return replace(token, expires_at=expires_at)
 
 
@@ -825,7 +833,7 @@ def expire_by(transaction: Transaction, ids: Iterable[int], expires_at: float) -
 
 
 def check_may_rotate(reader: Snapshot, by: int, token: Token) -> None:
-    """Raise `PermissionDenied` unless a token is `by`, the id of a token, or one of its descendants.
+    """Raise `PermissionDenied` unless `by` is the id of the token, or of one that it descends from.
 
     The secret of any other token could allow more than `by` does.
     """

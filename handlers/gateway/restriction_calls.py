@@ -141,9 +141,7 @@ class RestrictedTokens:
             token = tokens.managed(transaction, grant.loginid, request.token_rotate)
             if not grant.is_owner:
                 tokens.check_may_rotate(transaction, grant.token_id, token)
-            text = tokens.rotate(
-                transaction, self._kinds, token, request.overlap, by=session.id
-            )
+            text = tokens.rotate(transaction, self._kinds, token, request.overlap, by=session.id)
             rotated = tokens.managed(transaction, grant.loginid, text)
             return self._described(transaction, rotated, text)
 
