@@ -278,6 +278,9 @@ async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(world
         "paymentagent_transfer",
         "revoke_oauth_app",
         "set_self_exclusion",
+        "token_create",
+        "token_restrict",
+        "token_rotate",
     }
     assert all(call.app_tokens for name, call in OFFERED.items() if name not in managing)
     app = await world.app()
