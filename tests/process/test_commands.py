@@ -168,7 +168,7 @@ async def test_a_token_is_restricted_and_rotated(gateway: Served, ada: Person) -
             "max_loss_per_day": 50.0,
         }
         listed = await command(gateway, "token", "list", "--loginid", ada.demo)
-        assert "symbols 1HZ100V; max_stake 5.0; max_loss_per_day 50.0" in listed
+        assert "max_stake 5.0; max_loss_per_day 50.0; symbols 1HZ100V" in listed
         masked = token_form.masked(text)
         await command(gateway, "token", "restrict", masked, "--max-stake", "4.5")
         assert await bot.refused(buy) == "TokenCapReached"
