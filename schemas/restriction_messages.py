@@ -289,7 +289,9 @@ class TokenRestrict(AccountRequest):
     """Replace the restrictions of a token."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"token_restrict": "*****Xy7Q", "restrictions": {"max_stake": 5}}]}
+        json_schema_extra={
+            "examples": [{"token_restrict": "*****Xy7Q", "restrictions": {"max_stake": 5}}]
+        }
     )
 
     token_restrict: WhichToken = secret(description="The token, whole or masked as in lists.")
@@ -360,7 +362,9 @@ class AppRestrict(Request):
     """Replace the restrictions of a connected app."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"app_restrict": 1_234, "restrictions": {"max_loss_per_day": 50}}]}
+        json_schema_extra={
+            "examples": [{"app_restrict": 1_234, "restrictions": {"max_loss_per_day": 50}}]
+        }
     )
 
     app_restrict: Annotated[Int, Field(ge=1)] = Field(description="The id of the app.")
