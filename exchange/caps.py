@@ -55,6 +55,17 @@ class Caps:
         return any(getattr(self, name) is not None for name in AMOUNTS)
 
 
+_OPEN_BELOW = (
+    "WITH RECURSIVE below (id) AS (SELECT id FROM caps WHERE id = ? UNION ALL"
+    " SELECT caps.id FROM caps JOIN below ON caps.parent_id = below.id)"
+    " SELECT contracts.* FROM contracts JOIN below ON caps_id = below.id WHERE status = 'open'"
+)
+"""The open contracts under some caps and those below them."""
+_AT_RISK = (
+    f"SELECT CAST(coalesce(sum(price), 0) AS BIGINT) FROM ({_OPEN_BELOW}) AS held"  # noqa: S608
+    " WHERE currency = ?"
+)
+"""The price of those in one currency."""
 AMOUNTS = ("max_stake", "max_stake_per_day", "max_loss_per_day", "max_transfer_per_day")
 LISTS = ("symbols", "markets", "contract_types", "no_trading")
 _FIELDS = tuple(each.name for each in fields(Caps))
@@ -113,8 +124,18 @@ def get(reader: Snapshot, caps_id: int, at: int) -> tuple[Caps, Use]:
     return _caps(row), _use(row, at // DAY)
 
 
+def currency_of(reader: Snapshot, caps_id: int) -> str | None:
+    """Return the currency of the caps with this id; `None` if there are none."""
+    row = reader.one("SELECT currency FROM caps WHERE id = ?", caps_id)
+    return None if row is None else row["currency"]
+
+
 def put(transaction: Transaction, caps_id: int, parent_id: int | None, caps: Caps) -> None:
-    """Store caps, or replace those with this id; what is used stays."""
+    """Store caps, or replace those with this id; what is used stays.
+
+    With another currency than before, only what is open in it counts as used.
+    """
+    before = currency_of(transaction, caps_id)
     values = [" ".join(getattr(caps, n)) if n in LISTS else getattr(caps, n) for n in _FIELDS]
     columns = ("parent_id", *_FIELDS)
     transaction.execute(
@@ -125,6 +146,14 @@ def put(transaction: Transaction, caps_id: int, parent_id: int | None, caps: Cap
         parent_id,
         *values,
     )
+    if before not in (None, caps.currency):
+        transaction.execute(
+            f"UPDATE caps SET staked = 0, lost = 0, transferred = 0, at_risk = ({_AT_RISK})"  # noqa: S608
+            " WHERE id = ?",
+            caps_id,
+            caps.currency,
+            caps_id,
+        )
 
 
 def move_below(transaction: Transaction, ids: Sequence[int], parent_id: int) -> None:
@@ -135,8 +164,11 @@ def move_below(transaction: Transaction, ids: Sequence[int], parent_id: int) -> 
         parent = transaction.single("SELECT * FROM caps WHERE id = ?", parent_id)
         day = max(row["day"], parent["day"])
         mine, added = _use(parent, day), _use(row, day)
-        # Amounts in another currency are not counted for the parent, and contracts always are.
+        # What was used in another currency is not counted for the parent, and contracts always are.
         counts = row["currency"] == parent["currency"]
+        at_risk = added.at_risk
+        if not counts:
+            at_risk = transaction.single(_AT_RISK, caps_id, parent["currency"])[0]
         transaction.execute(
             "UPDATE caps SET day = ?, staked = ?, lost = ?, transferred = ?, at_risk = ?,"
             " open_contracts = ? WHERE id = ?",
@@ -144,7 +176,7 @@ def move_below(transaction: Transaction, ids: Sequence[int], parent_id: int) -> 
             mine.staked + counts * added.staked,
             mine.lost + counts * added.lost,
             mine.transferred + counts * added.transferred,
-            mine.at_risk + counts * added.at_risk,
+            mine.at_risk + at_risk,
             mine.open_contracts + added.open_contracts,
             parent_id,
         )
@@ -273,8 +305,7 @@ def count_payment(
     while number is not None:
         row = transaction.single(_COUNT_PAYMENT, day, day, day, currency, units, day, day, number)
         caps, use = _caps(row), _use(row, day)
-        if caps.max_transfer_per_day is not None:
-            _check_currency(caps, currency)
+        _check_currency(caps, currency)
         _check_amount(
             "max_transfer_per_day",
             "transferred",
@@ -333,7 +364,8 @@ def _check_currency(caps: Caps, currency: str) -> None:
     if caps.has_amounts and currency != caps.currency:
         raise _restricted(
             "currency",
-            f"The caps of this token are in {caps.currency}: it cannot use money in {currency}.",
+            f"The caps of this token are in {caps.currency}: it cannot use money in {currency}."
+            f" Use an account in {caps.currency}, or a token that is for this account.",
             [caps.currency],
         )
 
@@ -423,10 +455,7 @@ def note_present(transaction: Transaction, caps_id: int, until: float) -> None:
 def open_contracts(reader: Snapshot, caps_id: int) -> list[tuple[int, str]]:
     """Return the ids of the open contracts under these caps, each with its account."""
     rows = reader.all(
-        "WITH RECURSIVE below (id) AS (SELECT id FROM caps WHERE id = ? UNION ALL"
-        " SELECT caps.id FROM caps JOIN below ON caps.parent_id = below.id)"
-        " SELECT contracts.id, loginid FROM contracts JOIN below ON caps_id = below.id"
-        " WHERE status = 'open' ORDER BY contracts.id",
+        f"SELECT id, loginid FROM ({_OPEN_BELOW}) AS held ORDER BY id",  # noqa: S608 - see above
         caps_id,
     )
     return [(row[0], row[1]) for row in rows]

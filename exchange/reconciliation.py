@@ -135,3 +135,25 @@ def payment_faults(reader: Snapshot) -> Iterator[str]:
         MAX_FAULTS,
     ):
         yield f"the markup of contract {contract} has no entry of its amount: it names {entry}"
+
+
+def cap_faults(reader: Snapshot) -> Iterator[str]:
+    """Check that caps count the contracts that are open under them, and what those cost."""
+    for number, counted, count, at_risk, price in reader.all(
+        "WITH RECURSIVE held (caps_id, price, currency) AS"
+        " (SELECT caps_id, price, currency FROM contracts"
+        " WHERE caps_id IS NOT NULL AND status = 'open'"
+        " UNION ALL SELECT caps.parent_id, held.price, held.currency FROM held"
+        " JOIN caps ON caps.id = held.caps_id WHERE caps.parent_id IS NOT NULL),"
+        " counted AS (SELECT caps.id, open_contracts, at_risk, count(held.price) AS held,"
+        " CAST(coalesce(sum(CASE WHEN held.currency = caps.currency THEN price END), 0) AS BIGINT)"
+        " AS price FROM caps LEFT JOIN held ON held.caps_id = caps.id"
+        " GROUP BY caps.id, open_contracts, at_risk)"
+        " SELECT id, open_contracts, held, at_risk, price FROM counted"
+        " WHERE open_contracts <> held OR at_risk <> price ORDER BY id LIMIT ?",
+        MAX_FAULTS,
+    ):
+        yield (
+            f"caps {number} count {counted} open contracts for {at_risk}, but {count} are open"
+            f" under them for {price}"
+        )

@@ -27,15 +27,32 @@ from scopegate.schemas.scopes import ScopeNames
 from scopegate.schemas.trading_messages import ContractType
 
 WEEK = 7 * 86_400
+SOONEST = 5
+"""The fewest seconds of `close_on_disconnect`.
+
+In fewer, a gateway that is busy may not have stored yet that another connection lasts.
+"""
+MAX_CAP = 1_000_000_000
+"""The highest amount of a cap: in every currency its smallest units fit into a column."""
+_MAPPED = 96
+"""The bits before the IPv4 address in an IPv4-mapped IPv6 address."""
 
 
 def _network(value: str) -> str:
+    """Return a network as it is stored: one of IPv4 if it is written as IPv4-mapped IPv6."""
     try:
-        return str(ipaddress.ip_network(value))
+        if "%" in value:  # a scope is a name on one machine
+            raise ValueError
+        network = ipaddress.ip_network(value)
     except ValueError:
         raise PydanticCustomError(
-            "network", "Must be an IP address, or a network such as 192.0.2.0/24."
+            "network",
+            "Must be an IP address, or a network such as 192.0.2.0/24 whose address ends in zeros.",
         ) from None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= _MAPPED:
+        network = ipaddress.ip_network(f"{mapped}/{network.prefixlen - _MAPPED}")
+    return str(network)
 
 
 Network = Annotated[Text, AfterValidator(_network)]
@@ -106,7 +123,7 @@ def _within(network: str, networks: list[str]) -> bool:
     )
 
 
-Amount = OrAbsent[Annotated[Number, Field(ge=0)]]
+Amount = OrAbsent[Annotated[Number, Field(ge=0, le=MAX_CAP)]]
 
 
 class TradingRestrictions(Restrictions):
@@ -167,7 +184,7 @@ class TradingRestrictions(Restrictions):
         examples=["22:00-06:00"],
     )
 
-    close_on_disconnect: OrAbsent[Annotated[Int, Field(ge=1, le=WEEK)]] = Field(
+    close_on_disconnect: OrAbsent[Annotated[Int, Field(ge=SOONEST, le=WEEK)]] = Field(
         None,
         title="Sell when disconnected for (seconds)",
         examples=["60"],
@@ -271,6 +288,12 @@ class TokenCreateReply(TypedDict):
 class TokenRestrict(AccountRequest):
     """Replace the restrictions of a token."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"token_restrict": "*****Xy7Q", "restrictions": {"max_stake": 5}}]
+        }
+    )
+
     token_restrict: WhichToken = secret(description="The token, whole or masked as in lists.")
     restrictions: RestrictionFields
     expires_at: NewExpiry = None
@@ -283,6 +306,10 @@ class TokenRestrictReply(TypedDict):
 
 class TokenRotate(AccountRequest):
     """Replace the secret of a token; everything else about it stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"token_rotate": "*****Xy7Q", "overlap": 3_600}]}
+    )
 
     token_rotate: WhichToken = secret(description="The token, whole or masked as in lists.")
     overlap: Annotated[Int, Field(ge=0, le=WEEK)] = Field(
@@ -333,6 +360,12 @@ class RestrictionKindsReply(TypedDict):
 
 class AppRestrict(Request):
     """Replace the restrictions of a connected app."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"app_restrict": 1_234, "restrictions": {"max_loss_per_day": 50}}]
+        }
+    )
 
     app_restrict: Annotated[Int, Field(ge=1)] = Field(description="The id of the app.")
     restrictions: RestrictionFields

@@ -394,6 +394,7 @@ PAPER_EXCHANGE: Final = Plugin(
         "ledger": reconciliation.ledger_faults,
         "contracts": reconciliation.contract_faults,
         "payments": reconciliation.payment_faults,
+        "caps": reconciliation.cap_faults,
     },
     several_workers=True,
     same_in_workers=(Origin,),

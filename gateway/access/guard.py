@@ -57,6 +57,8 @@ from scopegate.store.transactions import Announcement, Job, Snapshot, Transactio
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
 CACHED_TOKENS = 10_000
+MAX_LEFT = 1_000
+"""Restricted tokens without a connection that are kept in memory until somebody asks for them."""
 MAX_REMOTE_REVOCATIONS = 100
 """Sessions of other worker processes that may be ending tokens at the same time."""
 MAX_UNWRITTEN = 10_000
@@ -122,7 +124,10 @@ class Access:
         self._expiring: dict[int, float] = {}
         """Epoch seconds at which tokens of live connections expire, by the id of the token."""
         self._restricted: dict[int, tuple[int, ...]] = {}
-        """The restrictions that tokens of live connections are under, by the id of the token."""
+        """The restrictions that tokens of live connections are under, by the id of the token.
+
+        Those of tokens whose last connection has ended stay until they are asked for.
+        """
         self._endings = 0
         self._wrong = FailureCounter().share(siblings, "wrong tokens")
         self._used: list[tuple[str, Grant]] = []
@@ -309,6 +314,8 @@ class Access:
                 self._expiring[grant.token_id] = grant.expires_at
             if grant.restrictions:
                 self._restricted[grant.token_id] = grant.restrictions
+        if len(self._restricted) > MAX_LEFT + 2 * len(self._live):
+            self._forget_left()
 
     def sign_out(self, session: Session) -> None:
         """Drop all grants of the session."""
@@ -443,12 +450,21 @@ class Access:
         self._apply_changes()
         return _without_grants(self._signed_out_for.pop(session_id, set()))
 
-    def connected_restrictions(self) -> frozenset[int]:
-        """Return the ids of the restrictions under which connections of this process are."""
+    def connected_restrictions(self) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the ids of the restrictions under which connections of this process are.
+
+        The second set has those under which there was one since the last call, but is none now.
+        """
+        seen = frozenset(number for line in self._restricted.values() for number in line)
+        self._forget_left()
+        now = frozenset(number for line in self._restricted.values() for number in line)
+        return now, seen - now
+
+    def _forget_left(self) -> None:
+        """Forget the restrictions of tokens without a connection."""
         self._restricted = {
             token_id: line for token_id, line in self._restricted.items() if token_id in self._live
         }
-        return frozenset(number for line in self._restricted.values() for number in line)
 
     async def live_connections(self, groups: Sequence[Sequence[int]]) -> list[int]:
         """Return for each group of tokens how many connections are signed in with one of them."""

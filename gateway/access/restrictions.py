@@ -128,13 +128,13 @@ class RestrictionKinds:
         transaction: Transaction,
         number: int,
         parent_id: int | None,
-        loginid: str,
+        loginids: Sequence[str],
         values: Restrictions,
     ) -> None:
         """Store what a plugin restricts, for the restrictions of this number.
 
-        Called for all restrictions that are created or replaced. `loginid` is the account of the
-        token, or one of the authorization. Raises `ApiError` if a value cannot be.
+        Called for all restrictions that are created or replaced. `loginids` are the account of the
+        token, or those of the authorization. Raises `ApiError` if a value cannot be.
         """
 
     def moved_below(self, transaction: Transaction, numbers: Sequence[int], parent: int) -> None:
@@ -233,8 +233,8 @@ def own(
 class Owner:
     """The token or the authorization that restrictions are set for: one of them is not `None`."""
 
-    loginid: str
-    """The account of the token, or one of those of the authorization."""
+    loginids: Sequence[str]
+    """The account of the token, or those of the authorization."""
     token_id: int | None = None
     link_id: int | None = None
 
@@ -253,7 +253,7 @@ def create(
         owner.token_id,
         owner.link_id,
     )
-    _put(transaction, kinds, number, parent_id, owner.loginid, values)
+    _put(transaction, kinds, number, parent_id, owner.loginids, values)
     return number
 
 
@@ -262,7 +262,7 @@ def _put(
     kinds: RestrictionKinds,
     number: int,
     parent_id: int | None,
-    loginid: str,
+    loginids: Sequence[str],
     values: Restrictions,
 ) -> None:
     transaction.execute(
@@ -272,7 +272,7 @@ def _put(
         values.calls_per_minute,
         number,
     )
-    kinds.put(transaction, number, parent_id, loginid, values)
+    kinds.put(transaction, number, parent_id, loginids, values)
 
 
 def restrict(
@@ -301,7 +301,7 @@ def restrict(
         if not may_loosen:
             before = kinds.stored(_own(row) | kinds.further(transaction, number))
             _refuse_looser(values.looser_than(before))
-        _put(transaction, kinds, number, row["parent_id"], owner.loginid, values)
+        _put(transaction, kinds, number, row["parent_id"], owner.loginids, values)
     else:
         number = create(transaction, kinds, owner, present, values)
         _move_below(transaction, kinds, family, present, number)

@@ -96,7 +96,10 @@ class Token:
     parent_id: int | None
     """Its parent, the token that it was created with and ends with."""
     root_id: int
-    """The first token in its line of parents; the token itself if it has no parent."""
+    """The first token in its line of parents, the token itself if it has no parent.
+
+    If that token was rotated, this is the id that it had at first.
+    """
     created_at: float
     expires_at: float | None
     last_used_at: float | None
@@ -174,7 +177,7 @@ def _token(row: Row) -> Token:
         kind=row["kind"],
         sign_in_id=row["sign_in_id"],
         parent_id=row["parent_id"],
-        root_id=row["id"],
+        root_id=row["id"] if row["first_id"] is None else row["first_id"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         last_used_at=row["last_used_at"],
@@ -194,14 +197,15 @@ def find(reader: Snapshot, digest: bytes) -> Token | None:
         token = replace(token, restricted=restrictions.in_force(reader, token.restrictions_id))
     if token.parent_id is None:
         return token
-    line = reader.all(
-        "WITH RECURSIVE line (id, parent_id) AS (SELECT id, parent_id FROM tokens WHERE id = ?"
-        " UNION SELECT tokens.id, tokens.parent_id FROM tokens"
+    root = reader.single(
+        "WITH RECURSIVE line (id, parent_id, first_id) AS"
+        " (SELECT id, parent_id, first_id FROM tokens WHERE id = ?"
+        " UNION SELECT tokens.id, tokens.parent_id, tokens.first_id FROM tokens"
         " JOIN line ON tokens.id = line.parent_id)"
-        " SELECT min(id) AS id FROM line",  # a parent is older than its children
+        " SELECT coalesce(first_id, id) FROM line WHERE parent_id IS NULL",
         token.id,
     )
-    return replace(token, root_id=line[0]["id"])
+    return replace(token, root_id=root[0])
 
 
 def _alive(row: Row | None) -> Token | None:
@@ -249,6 +253,8 @@ class NewToken:
     """The restrictions of its parent or authorization, which hold for it too."""
     refresh_id: int | None = None
     """The refresh token that it is issued with."""
+    replaces: int | None = None
+    """The token that ends when this one is created, and does not count for the limit."""
 
 
 def create(transaction: Transaction, new: NewToken) -> str:
@@ -266,7 +272,11 @@ def create(transaction: Transaction, new: NewToken) -> str:
     ):
         raise ApiError("APITokenError", f"The user of {loginid} is disabled.")
     if new.kind == "owner" and new.sign_in_id is None:
-        names = [token.name for token in listed(transaction, loginid) if token.link_id == link_id]
+        names = [
+            token.name
+            for token in listed(transaction, loginid)
+            if token.link_id == link_id and token.id != new.replaces
+        ]
         limit = MAX_PER_USER if link_id is None else MAX_PER_AUTHORIZATION
         if len(names) >= limit:
             raise ApiError(
@@ -362,11 +372,12 @@ def issue(
 def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
     """Create a token for another account of the same user and return its text.
 
-    It has the name, scopes, restrictions and expiry of the token `token_id`, works from the same
-    address, and ends with its authorization, sign-in or parent. Raises `TokenRestricted` if that
-    token is restricted to other accounts.
+    It has the name, scopes, restrictions and expiry of the token `token_id`, and works from the
+    same address. It ends with its authorization or sign-in, or is a child of that token. Raises
+    `TokenRestricted` if that token is restricted to other accounts.
     """
     row = transaction.single("SELECT * FROM tokens WHERE id = ?", token_id)
+    has_other_end = row["kind"] == "app" or row["sign_in_id"] is not None
     if not restrictions.in_force(transaction, row["restrictions_id"]).reaches(loginid):
         raise ApiError(
             restrictions.RESTRICTED,
@@ -383,7 +394,7 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
             valid_for_ip=row["valid_for_ip"],
             link_id=row["link_id"],
             sign_in_id=row["sign_in_id"],
-            parent_id=row["parent_id"],
+            parent_id=row["parent_id"] if has_other_end else token_id,
             expires_at=row["expires_at"],
             restrictions_id=row["restrictions_id"],
         ),
@@ -708,7 +719,7 @@ def restrict(
     number = restrictions.restrict(
         transaction,
         kinds,
-        Owner(token.loginid, token_id=token.id),
+        Owner([token.loginid], token_id=token.id),
         token.restrictions_id,
         _with_descendants(transaction, [token.id]),
         values,
@@ -732,7 +743,7 @@ def restrict_link(
     number = restrictions.restrict(
         transaction,
         kinds,
-        Owner(loginids[0], link_id=link_id),
+        Owner(loginids, link_id=link_id),
         present,
         _with_descendants(transaction, _ids(held)),
         values,
@@ -793,6 +804,14 @@ def set_expiry(transaction: Transaction, token: Token, expires_at: float | None)
     transaction.announce(ExpiryChanged([token.id], expires_at))
     if expires_at is not None:
         expire_by(transaction, [token.id], expires_at)
+    audit.record(
+        transaction,
+        Event.TOKEN_RESTRICTED,
+        token.user_id,
+        token=token.id,
+        masked=token.masked,
+        expires=moment_text(expires_at) or "never",
+    )
     return replace(token, expires_at=expires_at)
 
 
@@ -813,19 +832,42 @@ def expire_by(transaction: Transaction, ids: Iterable[int], expires_at: float) -
         transaction.announce(ExpiryChanged(changed, expires_at))
 
 
-def rotate(transaction: Transaction, kinds: RestrictionKinds, token: Token, overlap: float) -> str:
+def check_may_rotate(reader: Snapshot, by: int, token: Token) -> None:
+    """Raise `PermissionDenied` unless `by` is the id of the token, or of one that it descends from.
+
+    The secret of any other token could allow more than `by` does.
+    """
+    if token.id not in _with_descendants(reader, [by]):
+        raise ApiError(
+            "PermissionDenied",
+            "With a token, you can rotate only that token and those that were created with it. Sign"
+            " in at the gateway's pages to rotate others.",
+        )
+
+
+def rotate(
+    transaction: Transaction,
+    kinds: RestrictionKinds,
+    token: Token,
+    overlap: float,
+    *,
+    by: str = "",
+) -> str:
     """Replace the secret of a token and return the new text.
 
-    The old one works for `overlap` further seconds. The new one has everything that the old one
-    had: restrictions and their use, the tokens created with it, and copying.
+    The old one works for `overlap` further seconds, but not after the token's expiry. The new one
+    has everything that the old one had: restrictions and their use, the tokens created with it, and
+    copying. `by` is the id of the session that asked for it.
     """
-    now = time.time()
     row = transaction.single("SELECT * FROM tokens WHERE id = ?", token.id)
+    ends_at = time.time() + overlap
+    if row["expires_at"] is not None:
+        ends_at = min(ends_at, row["expires_at"])
     # Names of an account are unique.
     transaction.execute(
         "UPDATE tokens SET name = ?, expires_at = ? WHERE id = ?",
         f"{token.name[:50]} {REPLACED}",
-        now + overlap,
+        ends_at,
         token.id,
     )
     text = create(
@@ -840,18 +882,27 @@ def rotate(transaction: Transaction, kinds: RestrictionKinds, token: Token, over
             parent_id=row["parent_id"],
             expires_at=row["expires_at"],
             restrictions_id=row["restrictions_id"],
+            replaces=None if overlap else token.id,
         ),
     )
     [new_id] = transaction.single("SELECT id FROM tokens WHERE digest = ?", token_form.digest(text))
+    # Its calls count in the same bucket: rotating does not reset a rate limit.
     transaction.execute(
-        "UPDATE tokens SET parent_id = ? WHERE parent_id = ? AND ended_at IS NULL",
+        "UPDATE tokens SET first_id = ? WHERE id = ?",
+        token.id if row["first_id"] is None else row["first_id"],
         new_id,
+    )
+    # The old one becomes a child too: what ends or restricts the new one holds for it.
+    transaction.execute(
+        "UPDATE tokens SET parent_id = ? WHERE (parent_id = ? OR id = ?) AND ended_at IS NULL",
+        new_id,
+        token.id,
         token.id,
     )
     restrictions.move(transaction, token.id, new_id)
     kinds.rotated(transaction, token.id, new_id)
     if overlap == 0:
-        end(transaction, [token.id])
+        end(transaction, [token.id], by=by)
     else:
-        transaction.announce(ExpiryChanged([token.id], now + overlap))
+        transaction.announce(ExpiryChanged([token.id], ends_at))
     return text

@@ -43,15 +43,12 @@ class AbsentTraders:
         self._desk = desk
         self._access = access
         self._siblings = siblings
-        self._connected: frozenset[int] = frozenset()
-        """The restrictions that were connected here at the last check."""
 
     async def check(self, now: float | None = None) -> None:
         """Store who is connected, and sell what is due at a moment (epoch seconds of real time)."""
         now = time.time() if now is None else now
         watched = await self._store.read(caps.watched)
-        connected, before = self._access.connected_restrictions(), self._connected
-        self._connected = connected
+        connected, left = self._access.connected_restrictions()
         present: list[tuple[int, float]] = []
         due: list[Watched] = []
         for each in watched:
@@ -60,7 +57,7 @@ class AbsentTraders:
             if each.id in connected:
                 if until is None or until < now + lasts / 2:
                     present.append((each.id, now + lasts))
-            elif until is None or (each.id in before and until > now):
+            elif until is None or each.id in left:
                 present.append((each.id, now))
             elif now >= until + each.close_on_disconnect and self._siblings.is_first:
                 due.append(each)

@@ -35,12 +35,18 @@ class TradingRestrictionKinds(RestrictionKinds):
         transaction: Transaction,
         number: int,
         parent_id: int | None,
-        loginid: str,
+        loginids: Sequence[str],
         values: Restrictions,
     ) -> None:
-        """Store the caps, in the currency of the account."""
+        """Store the caps, in the currency of the account.
+
+        Those of an authorization of several accounts are in the currency of the first of them, and
+        stay in it while any of them has it.
+        """
         assert isinstance(values, TradingRestrictions)  # noqa: S101 - it is of `model`
-        currency = ledger.account(transaction, loginid).currency
+        currencies = [ledger.account(transaction, loginid).currency for loginid in loginids]
+        before = caps.currency_of(transaction, number)
+        currency = before if before in currencies else currencies[0]
         caps.put(
             transaction,
             number,

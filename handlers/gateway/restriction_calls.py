@@ -125,9 +125,12 @@ class RestrictedTokens:
             token = tokens.set_expiry(transaction, token, expires_at)
         return self._described(transaction, token, token.masked)
 
-    @call("token_rotate", needs=ADMIN, error_codes=("APITokenError",))
+    @call("token_rotate", needs=ADMIN, error_codes=("APITokenError", "TooManyTokens"))
     async def token_rotate(self, request: TokenRotate, session: Session) -> TokenRotateReply:
         """Replace the secret of a token. The old one works for `overlap` further seconds.
+
+        A token can rotate itself and the tokens that were created with it; the owner at the
+        gateway's pages all of them.
 
         Only this reply shows the new secret. Restrictions and what of them is used, the tokens
         created with it, and copying that it has started go on with the new one.
@@ -136,7 +139,9 @@ class RestrictedTokens:
 
         def job(transaction: Transaction) -> RestrictedToken:
             token = tokens.managed(transaction, grant.loginid, request.token_rotate)
-            text = tokens.rotate(transaction, self._kinds, token, request.overlap)
+            if not grant.is_owner:
+                tokens.check_may_rotate(transaction, grant.token_id, token)
+            text = tokens.rotate(transaction, self._kinds, token, request.overlap, by=session.id)
             rotated = tokens.managed(transaction, grant.loginid, text)
             return self._described(transaction, rotated, text)
 

@@ -82,6 +82,8 @@ def token_restrict(
 ) -> None:
     """Replace the restrictions of a token; without an option it has none of its own.
 
+    With --expires alone, its restrictions stay as they are.
+
     WHICH is its number, its text, or the masked text that the list shows. What of a cap is used
     stays used.
     """
@@ -89,14 +91,16 @@ def token_restrict(
     def job(transaction: Transaction) -> None:
         kinds = kinds_of(transaction)
         found = _named(transaction, which)
-        with problems_by_option():
-            values = kinds.checked(restrictions)
-            tokens.restrict(transaction, kinds, found, values, may_loosen=True)
+        if restrictions or expires_at is None:
+            with problems_by_option():
+                values = kinds.checked(restrictions)
+                tokens.restrict(transaction, kinds, found, values, may_loosen=True)
         if expires_at is not None:
             tokens.set_expiry(transaction, found, expires_at)
 
     run_job(db, job)
-    click.echo("restricted" if restrictions else "not restricted any more", err=True)
+    is_restricted = restrictions or expires_at is not None
+    click.echo("restricted" if is_restricted else "no restrictions of its own any more", err=True)
 
 
 @token.command("rotate")

@@ -16,8 +16,11 @@ CREATE TABLE restrictions (
 CREATE INDEX restrictions_of_parent ON restrictions (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX restrictions_of_token ON restrictions (token_id) WHERE token_id IS NOT NULL;
 CREATE INDEX restrictions_of_link ON restrictions (link_id) WHERE link_id IS NOT NULL;
+CREATE INDEX restrictions_of_nobody ON restrictions (id) WHERE token_id IS NULL AND link_id IS NULL;
 
 ALTER TABLE tokens ADD COLUMN restrictions_id INTEGER REFERENCES restrictions (id);
+-- The first token in a line of those that were rotated, whose row may be deleted; NULL for itself.
+ALTER TABLE tokens ADD COLUMN first_id INTEGER;
 ALTER TABLE links ADD COLUMN restrictions_id INTEGER REFERENCES restrictions (id);
 -- When the authorization expires, with its tokens (epoch seconds); NULL if it does not.
 ALTER TABLE links ADD COLUMN expires_at REAL;
@@ -52,6 +55,7 @@ CREATE TABLE caps (
 );
 
 CREATE INDEX caps_to_watch ON caps (close_on_disconnect) WHERE close_on_disconnect IS NOT NULL;
+CREATE INDEX caps_of_parent ON caps (parent_id) WHERE parent_id IS NOT NULL;
 
 -- The caps that a contract counts for; NULL if it was bought without any. Contracts are kept for
 -- ever, caps are not.

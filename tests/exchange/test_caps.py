@@ -185,7 +185,11 @@ def test_money_of_another_currency_is_refused_only_by_caps_on_amounts() -> None:
         with pytest.raises(Refusal, match="TokenRestricted"), there.savepoint():
             caps.count_purchase(there, CHILD, terms=EUR, price=1, at=NOON)
         there.execute("INSERT INTO restrictions (id) VALUES (9)")
+        caps.put(there, 9, None, Caps(currency="USD", max_stake=400))
+        with pytest.raises(Refusal, match="TokenRestricted"), there.savepoint():
+            caps.count_payment(there, 9, currency="EUR", units=1, at=NOON)
         caps.put(there, 9, None, Caps(currency="USD", max_open_contracts=1))
+        caps.count_payment(there, 9, currency="EUR", units=1, at=NOON)
         caps.count_purchase(there, 9, terms=EUR, price=70, at=NOON)
         _, use = caps.get(there, 9, NOON)
         assert (use.at_risk, use.open_contracts) == (0, 1)

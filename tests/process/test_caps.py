@@ -252,7 +252,7 @@ async def test_contracts_are_sold_after_a_crash(tmp_path: Path) -> None:
 
         def token(transaction: Transaction) -> str:
             kinds = TradingRestrictionKinds(WallClock())
-            values = kinds.checked({"close_on_disconnect": 2})
+            values = kinds.checked({"close_on_disconnect": 5})
             new = tokens.NewToken(gateway.loginids[0], "Bot", ["read", "trade"])
             return tokens.create_restricted(transaction, kinds, new, values)
 

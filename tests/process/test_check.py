@@ -239,6 +239,13 @@ DAMAGE = {
         "INSERT INTO markups VALUES (1, 1089, 'VRTC9000001', 5, 5, 1, 0)",
         {"payments": ["the markup of contract 1 has no entry of its amount: it names 1"]},
     ),
+    "caps count what is not open": (
+        "INSERT INTO caps (id, currency, at_risk) VALUES (1, 'USD', 5)",
+        {
+            "references": ["row 1 of caps refers by id to no row of restrictions"],
+            "caps": ["caps 1 count 0 open contracts for 5, but 0 are open under them for 0"],
+        },
+    ),
     "a row refers to nothing": (
         "INSERT INTO token_uses (token_id, address, call, uses, last_at) VALUES (99, '', '', 1, 0)",
         {"references": ["a row of token_uses refers by token_id to no row of tokens"]},

@@ -168,10 +168,14 @@ async def test_a_token_is_restricted_and_rotated(gateway: Served, ada: Person) -
             "max_loss_per_day": 50.0,
         }
         listed = await command(gateway, "token", "list", "--loginid", ada.demo)
-        assert "symbols 1HZ100V; max_stake 5.0; max_loss_per_day 50.0" in listed
+        assert "max_stake 5.0; max_loss_per_day 50.0; symbols 1HZ100V" in listed
         masked = token_form.masked(text)
         await command(gateway, "token", "restrict", masked, "--max-stake", "4.5")
         assert await bot.refused(buy) == "TokenCapReached"
+        await command(gateway, "token", "restrict", masked, "--expires", "10d")
+        bot_shown = (await bot.ask({"token_restrictions": 1}))["token_restrictions"]
+        assert 9.9 < (bot_shown["expires_at"] - time.time()) / 86_400 <= 10
+        assert bot_shown["in_force"][0]["restrictions"] == {"max_stake": 4.5}
         rotated = await command(gateway, "token", "rotate", masked)
         await is_signed_out(bot)
         assert await bot.refused({"authorize": text}) == "InvalidToken"

@@ -2,14 +2,23 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
+from scopegate import testing
+from scopegate.exchange import caps
+from scopegate.exchange.reconciliation import cap_faults
+from scopegate.gateway.access import guard, tokens
+from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls import token_form
 from scopegate.handlers.exchange.absent_traders import AbsentTraders
+from scopegate.schemas.restriction_messages import MAX_CAP
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
-from tests.conftest import Connected
+from tests.conftest import Connected, limited
 
 CALL = {
     "amount": 10,
@@ -343,6 +352,69 @@ async def test_a_token_works_from_its_networks_alone(world: World) -> None:
     assert "networks" in error["details"]
 
 
+async def test_networks_may_be_written_as_mapped_addresses(world: World) -> None:
+    made = await created(
+        await world.owner(), restrictions={"networks": ["::ffff:10.1.2.0/120", "2001:db8::/32"]}
+    )
+    networks = made["in_force"][0]["restrictions"]["networks"]
+    assert networks == ["10.1.2.0/24", "2001:db8::/32"]
+    await world.connect(address="10.1.2.3").authorize(made["token"])
+    await world.connect(address="::ffff:10.1.2.4").authorize(made["token"])
+    assert await world.connect(address="10.1.3.1").refused({"authorize": made["token"]})
+
+
+async def test_the_caps_of_an_app_stay_in_their_currency(world: World) -> None:
+    """An app that opens an account does not turn USD 5 into BTC 5."""
+    owner, app = await world.owner(), await world.app("read", "trade", "admin")
+    request = {"app_restrict": app.id, "restrictions": {"max_stake": 5}}
+    connected = world.connect(app_id=app.id)
+    await connected.authorize(await world.token("read", "trade", "admin", app=app))
+    [before] = (await owner.ask(request))["app_restrict"]["in_force"]
+    opened = await connected.ask({"new_account_real": 1, "currency": "BTC"})
+    assert opened["new_account_real"]["client_id"] < world.demo.loginid
+    [after] = (await owner.ask(request))["app_restrict"]["in_force"]
+    assert before["use"]["currency"] == after["use"]["currency"] == "USD"
+    trail = (await owner.ask({"audit_trail": 1}))["audit_trail"]
+    assert "max_stake" in next(e for e in trail if e["event"] == "app restricted")["about"]
+
+
+async def test_a_currency_that_is_chosen_later_is_that_of_the_caps(world: World) -> None:
+    """What was used in the old currency is not taken for amounts of the new one."""
+    owner = await world.owner()
+    made = await created(
+        owner, scopes=["read", "trade", "admin"], restrictions={"max_open_contracts": 9}
+    )
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    bought = (await bot.ask(buy(10, duration=1, duration_unit="h")))["buy"]
+
+    def change(transaction: Transaction) -> None:
+        number = transaction.single("SELECT max(id) FROM restrictions")[0]
+        limits, _ = caps.get(transaction, number, 0)
+        for currency in ("EUR", "USD"):
+            caps.put(transaction, number, None, replace(limits, currency=currency))
+            at_risk = caps.get(transaction, number, int(world.clock.now()))[1].at_risk
+            assert at_risk == (1_000 if currency == "USD" else 0)
+
+    await world.gateway.store.write(change)
+    world.clock.advance(20)
+    await bot.ask({"sell": bought["contract_id"], "price": 0})
+    [body] = (await bot.ask({"token_restrictions": 1}))["token_restrictions"]["in_force"]
+    assert body["use"]["max_loss_per_day"] < 10
+    assert await world.gateway.store.read(lambda reader: list(cap_faults(reader))) == []
+
+
+async def test_the_highest_cap_fits_every_currency(world: World) -> None:
+    account = await world.open_account(currency="BTC")
+    owner = await world.owner()
+    request = {"token_create": 1, "name": "X", "scopes": ["read"], "loginid": account.loginid}
+    for amount, fits in ((MAX_CAP, True), (MAX_CAP + 1, False)):
+        restrictions = {"max_stake_per_day": amount, "max_loss_per_day": amount}
+        reply = await owner.ask(request | {"restrictions": restrictions})
+        assert ("error" not in reply) is fits
+    assert reply["error"]["code"] == "InputValidationFailed"
+
+
 async def test_a_token_reaches_its_accounts_alone(world: World) -> None:
     owner = await world.owner()
     [first, second] = [account.loginid for account in world.real]
@@ -404,6 +476,123 @@ async def test_rotation_resets_nothing(world: World) -> None:
     assert "error" not in await child.ask(buy(4))
 
 
+async def test_a_token_rotates_only_itself_and_its_children(world: World) -> None:
+    """Else a restricted token could get the secret of one that is not."""
+    owner = await world.owner()
+    free = await created(owner, name="Free", scopes=["read", "trade", "admin"])
+    made = await created(owner, scopes=["read", "admin"], restrictions={"max_stake": 1})
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    child = await created(bot, name="Child", scopes=["read"])
+    mask = token_form.masked(free["token"])
+    error = await error_of(bot, {"token_rotate": mask})
+    assert error["code"] == "PermissionDenied"
+    assert "only that token" in error["message"]
+    assert "error" not in await bot.ask({"token_rotate": child["token"]})
+    assert "error" not in await owner.ask({"token_rotate": mask})
+
+
+async def test_a_token_that_rotates_itself_gets_the_reply_first(world: World) -> None:
+    made = await created(await world.owner(), scopes=["read", "admin"])
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    stream = await bot.ask({"balance": 1, "subscribe": 1})
+    bot.send_text(orjson.dumps({"token_rotate": made["token"]}))
+    messages = [await bot.next() for _ in range(2)]
+    assert [message["msg_type"] for message in messages] == ["token_rotate", "balance"]
+    assert messages[1]["subscription"] == stream["subscription"]
+    assert messages[1]["error"]["code"] == "InvalidToken"
+    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+    await bot.authorize(messages[0]["token_rotate"]["token"])
+
+
+async def test_an_overlap_does_not_prolong_a_token(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, now = await world.owner(), int(time.time())
+    made = await created(owner, expires_at=now + 60)
+    await owner.ask({"token_rotate": made["token"], "overlap": 86_400})
+    bot = world.connect()
+    await bot.authorize(made["token"])
+    monkeypatch.setattr(time, "time", lambda: now + 61.0)
+    assert await world.connect().refused({"authorize": made["token"]}) == "InvalidToken"
+    assert await bot.refused(buy()) == "AuthorizationRequired"
+
+
+@pytest.mark.parametrize("restrictions", [None, {"max_stake": 20}])
+async def test_what_restricts_or_ends_a_rotated_token_holds_for_its_old_secret(
+    world: World, restrictions: dict[str, Any] | None
+) -> None:
+    owner = await world.owner()
+    before = {} if restrictions is None else {"restrictions": restrictions}
+    made = await created(owner, **before)
+    bot, elsewhere = world.connect(address="10.0.0.1"), world.connect(address="10.0.0.2")
+    for client in (bot, elsewhere):
+        await client.authorize(made["token"])
+    rotated = (await owner.ask({"token_rotate": made["token"], "overlap": 60}))["token_rotate"]
+    request = {
+        "token_restrict": rotated["token"],
+        "restrictions": {"max_stake": 5, "networks": ["10.0.0.1"]},
+    }
+    assert "error" not in await owner.ask(request)
+    assert await bot.refused(buy(10)) == "TokenCapReached"
+    assert await elsewhere.refused({"balance": 1}) == "AuthorizationRequired"
+    mask = token_form.masked(rotated["token"])
+    await owner.ask({"api_token": 1, "delete_token": mask})
+    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_rotation_resets_no_rate_limit() -> None:
+    """The new secret, and the children of the token, have the limit of the first."""
+    async with limited(limits="deriv") as world:
+        owner = await world.owner()
+        made = await created(owner, scopes=["read", "admin"])
+        bot = world.connect()
+        await bot.authorize(made["token"])
+        children = [await created(bot, name=f"Child {n}", scopes=["read"]) for n in range(2)]
+        text = made["token"]
+        for overlap in (60, 0):
+            reply = await owner.ask({"token_rotate": text, "overlap": overlap})
+            text = reply["token_rotate"]["token"]
+        while (reply := await bot.ask({"balance": 1})).get("error") is None:
+            pass
+        assert reply["error"]["code"] == "RateLimit"
+        for each in (text, *(child["token"] for child in children)):
+            client = world.connect()
+            await client.authorize(each)
+            assert await client.refused({"balance": 1}) == "RateLimit"
+
+
+async def test_a_token_can_be_rotated_when_the_account_has_no_room_for_more(world: World) -> None:
+    def fill(transaction: Transaction) -> None:
+        held = len(tokens.listed(transaction, made_for))
+        for number in range(tokens.MAX_PER_USER - held):
+            tokens.create(transaction, tokens.NewToken(made_for, f"T {number}", ["read"]))
+
+    owner, made_for = await world.owner(), world.demo.loginid
+    made = await created(owner)
+    await world.gateway.store.write(fill)
+    request = {"token_rotate": token_form.masked(made["token"])}
+    assert await owner.refused(request | {"overlap": 60}) == "TooManyTokens"
+    assert "error" not in await owner.ask(request)
+
+
+async def test_what_restricts_or_ends_a_token_holds_for_accounts_opened_with_it(
+    world: World,
+) -> None:
+    owner = await world.owner()
+    made = await created(owner, scopes=["read", "trade", "admin"])
+    bot, other = world.connect(), world.connect()
+    await bot.authorize(made["token"])
+    opened = (await bot.ask({"new_account_real": 1, "currency": "USD"}))["new_account_real"]
+    await other.authorize(opened["oauth_token"])
+    mask = token_form.masked(made["token"])
+    await owner.ask({"token_restrict": mask, "restrictions": {"max_stake": 1}})
+    assert await other.refused(buy(10)) == "TokenCapReached"
+    await owner.ask({"api_token": 1, "delete_token": mask})
+    assert await other.refused({"balance": 1}) == "AuthorizationRequired"
+
+
 async def test_what_nobody_is_connected_for_is_sold(world: World) -> None:
     absent = world.service(AbsentTraders)
     made = await created(await world.owner(), restrictions={"close_on_disconnect": 20})
@@ -441,6 +630,50 @@ async def test_what_nobody_is_connected_for_is_sold(world: World) -> None:
     await owner.ask({"api_token": 1, "delete_token": token_form.masked(made["token"])})
     await absent.check(now + 1_041)
     assert await open_ids() == set()
+
+
+async def test_a_short_connection_counts_as_one(world: World) -> None:
+    """A bot that connects, buys and leaves between two checks was connected then."""
+    absent, now = world.service(AbsentTraders), time.time()
+    made = await created(await world.owner(), restrictions={"close_on_disconnect": 20})
+
+    async def visit() -> int:
+        bot = world.connect()
+        await bot.authorize(made["token"])
+        bought = await bot.ask(buy(10, duration=1, duration_unit="h"))
+        number: int = bought["buy"]["contract_id"]
+        world.clock.advance(20)
+        bot.leave()
+        return number
+
+    async def open_ids() -> set[int]:
+        owner = await world.owner()
+        contracts = (await owner.ask({"portfolio": 1}))["portfolio"]["contracts"]
+        return {contract["contract_id"] for contract in contracts}
+
+    first = await visit()
+    await absent.check(now)
+    assert await open_ids() == {first}
+    await absent.check(now + 20)
+    assert await open_ids() == set()
+    second = await visit()
+    await absent.check(now + 1_000)
+    await absent.check(now + 1_019)
+    assert await open_ids() == {second}
+    await absent.check(now + 1_020)
+    assert await open_ids() == set()
+
+
+async def test_tokens_that_have_left_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MAX_LEFT", 5)
+    async with testing.world() as world:
+        owner, access = await world.owner(), world.service(Access)
+        for number in range(20):
+            made = await created(owner, name=f"T {number}", restrictions={"max_stake": 1})
+            bot = world.connect()
+            await bot.authorize(made["token"])
+            bot.leave()
+        assert len(access._restricted) <= 5 + 2 * 2
 
 
 async def test_a_token_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -573,6 +806,8 @@ async def test_invalid_restrictions_are_named(world: World) -> None:
         ({"max_stake": -1}, "max_stake"),
         ({"max_steak": 1}, "max_steak"),
         ({"networks": ["300.1.1.1"]}, "networks.0"),
+        ({"networks": ["fe80::1%a b"]}, "networks.0"),
+        ({"close_on_disconnect": 4}, "close_on_disconnect"),
         ({"networks": []}, "networks"),
         ({"symbols": ["R_99"]}, "symbols"),
         ({"no_trading": ["25:00-26:00"]}, "no_trading.0"),
