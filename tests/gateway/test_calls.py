@@ -308,6 +308,7 @@ def test_all_offered_calls_are_there_without_a_gateway() -> None:
             "Operator",
             "Oversight",
             "Pages",
+            "RestrictedTokens",
         ),
     }
     assert "greet" not in offered

@@ -67,6 +67,7 @@ async def test_every_long_lived_task_of_a_gateway_is_supervised(
             "access",
             "candles",
             "changes by other processes",
+            "closing on disconnect",
             "loop lag",
             "retention",
             "the market's mark",

@@ -200,7 +200,7 @@ async def test_ticks_are_resumed_from_history(world: World) -> None:
     assert reply["gap"] == {"after": NOON - 86_400, "until": NOON + 22 - 10_000}
 
 
-@pytest.mark.parametrize("position", ["7", -1, 1.5, True, 2**53, [1]])
+@pytest.mark.parametrize("position", ["7", -1, 1.5, True, [1]])
 async def test_an_invalid_position_is_refused(world: World, position: object) -> None:
     client = await signed_in(world)
     reply = await client.ask({**TRANSACTIONS, "passthrough": {"resume": position}})

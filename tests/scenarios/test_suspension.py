@@ -8,7 +8,6 @@ import pytest
 
 from scopegate.gateway.access import codes
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.testing import Client, MemoryClient, World
 from tests.conftest import Connected
 from tests.scenarios.test_markup import RISE
@@ -218,7 +217,6 @@ async def test_a_code_from_before_a_change_is_refused(world: World) -> None:
     exchanged = await world.gateway.store.write(
         lambda transaction: codes.exchange(
             transaction,
-            RestrictionKinds(),
             text,
             app_id=app.id,
             redirect_uri=BACK,
