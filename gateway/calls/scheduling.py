@@ -45,8 +45,9 @@ MAX_RUNNING = 8
 
 FEW_ROWS = 100
 """Reading and encoding more rows than this takes a turn in the workers' queue."""
-WORKERS = 2
-"""Threads for computations; one client has at most one of them."""
+WORKERS = 1
+"""Threads for computations, which clients use in turn. A second one would share the interpreter: it
+computes nothing more, and the event loop and the writer wait longer for their turns."""
 SLICE = 0.005
 """Seconds after which a computation gives other clients a turn."""
 MAX_QUEUED_PER_CLIENT = 3

@@ -196,6 +196,17 @@ def test_balances_are_set_by_the_ledger_and_others_have_accounts(scopegate: Live
         scopegate.wait_for("authorize", where=lambda m: m["authorize"]["loginid"] == ada)
 
 
+def test_a_bot_is_tested_within_its_caps(scopegate: LiveGateway, bot: Callable[..., Any]) -> None:
+    bot(authorize=scopegate.token("trade", max_stake_per_day=15, symbols=["1HZ100V"]))
+    assert "error" not in bot(**BUY)
+    refused = bot(**BUY)["error"]
+    assert refused["code"] == "TokenCapReached"
+    assert refused["details"]["remaining"] == 5.0
+    assert bot(**BUY | {"parameters": PARAMETERS | {"symbol": "R_100"}})["error"]["code"] == (
+        "TokenRestricted"
+    )
+
+
 def test_an_app_acts_with_the_scopes_it_was_given(scopegate: LiveGateway) -> None:
     app = scopegate.app("read")
     token = scopegate.token("read", "trade", app=app)
