@@ -316,6 +316,8 @@ class FairQueue:
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._order: deque[Hashable] = deque()
         self._holding: set[Hashable] = set()
+        self._begun: set[Hashable] = set()
+        """Clients of whose waiting turns the first has begun already: it was passed on."""
         self._count = 0
 
     @property
@@ -346,7 +348,7 @@ class FairQueue:
             turn.end()
 
     def _make_room(self, client: Hashable) -> None:
-        own = len(self._waiting.get(client, ()))
+        own = len(self._waiting.get(client, ())) - (client in self._begun)
         if own >= self._max_per_client:
             raise _FullError(f"{self._max_per_client} waiting at once for one client")
         if sum(map(len, self._waiting.values())) < self._max_waiting:
@@ -378,8 +380,12 @@ class FairQueue:
         """Give a turn back and wait for another, ahead of the client's others."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, deque()).appendleft(future)
-        self.release(client)
-        await self._granted(client, future)
+        self._begun.add(client)
+        try:
+            self.release(client)
+            await self._granted(client, future)
+        finally:
+            self._begun.discard(client)
 
     async def _granted(self, client: Hashable, future: asyncio.Future[None]) -> None:
         self._count += 1
