@@ -25,7 +25,7 @@ SUBCOMMANDS: Final = {
     "restore": ("commands.restore", "Put a backup in the place of the database."),
     "serve": ("commands.serve", "Serve the API and the pages until interrupted."),
     "store": ("commands.store", "Move the database to another engine."),
-    "token": ("commands.token", "Create, list and revoke tokens, and show their uses."),
+    "token": ("commands.token", "Create, restrict, list and revoke tokens, and show their uses."),
     "user": ("commands.user", "Create and list users, lock them out, and change their passwords."),
 }
 """The module of each subcommand, and the first sentence of its help."""
