@@ -70,7 +70,7 @@ def people(gateway: Served) -> Iterator[Person]:
     async def made() -> list[Person]:
         async with watching(gateway, gateway.token) as client:
             found = [
-                run_once(gateway.db, partial(person, name=f"ada{number}")) for number in range(15)
+                run_once(gateway.db, partial(person, name=f"ada{number}")) for number in range(20)
             ]
             # Changes are applied in their order: with this one the others are known.
             await command(
