@@ -230,6 +230,11 @@ def difference(reader: Snapshot, running: Callable[[], float]) -> float:
     return math.copysign(max(0.0, abs(ahead) - uncertainty), ahead) / pace.speed
 
 
+def pace_note(reader: Snapshot) -> str:
+    """Return the stored note of how the market runs, which changes whenever it is noted again."""
+    return meta.get(reader, "pace") or ""
+
+
 def is_mark_due(reader: Snapshot, moment: float, speed: float) -> bool:
     """Return whether the mark is less than half of `WAITED_FOR` real seconds ahead of `moment`."""
     mark = float(meta.get(reader, "mark") or 0.0)

@@ -214,25 +214,26 @@ async def market_marks(
 
     async def store_mark() -> None:
         """Keep a mark ahead of the market, which never resumes before it."""
-        was_off = False
+        off_by = ""  # the note of the market's pace from which the clock differed at the last look
         while True:
             await asyncio.sleep(market_start.MARK_EVERY)
             if siblings.is_first:
                 await mark()
                 continue
-            due, difference = await store.read(
+            due, difference, note = await store.read(
                 lambda reader: (
                     market_start.is_mark_due(reader, clock.running(), settings.speed),
                     market_start.difference(reader, clock.running),
+                    market_start.pace_note(reader),
                 )
             )
             if due:
                 await mark()
-            # A single difference may only mean that the real time has just been set.
+            # A difference to a single note may only mean that the real time was set after it.
             is_off = abs(difference) > market_start.MAX_CLOCK_DIFFERENCE
-            if is_off and was_off:
+            if is_off and off_by not in ("", note):
                 log.error("this gateway is not at the time of the others", ahead=difference)
-            was_off = is_off
+            off_by = note if is_off else ""
 
     await mark()  # before the first second is published
     keeping = supervise("the market's mark", store_mark)
