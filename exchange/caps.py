@@ -185,32 +185,34 @@ def move_below(transaction: Transaction, ids: Sequence[int], parent_id: int) -> 
 # Counting.
 
 _OF_DAY = "CASE WHEN day >= ? THEN {} ELSE 0 END"
+_STAKED, _LOST, _TRANSFERRED = map(_OF_DAY.format, ("staked", "lost", "transferred"))
+_LATER_DAY = "day = CASE WHEN day >= ? THEN day ELSE ? END"
 _IN_CURRENCY = "CASE WHEN currency = ? THEN CAST(? AS BIGINT) ELSE 0 END"
 _COUNT_PURCHASE = (
-    f"UPDATE caps SET staked = {_OF_DAY.format('staked')} + {_IN_CURRENCY},"  # noqa: S608 - above
-    f" lost = {_OF_DAY.format('lost')}, transferred = {_OF_DAY.format('transferred')},"
+    f"UPDATE caps SET staked = {_STAKED} + {_IN_CURRENCY},"  # noqa: S608 - above
+    f" lost = {_LOST}, transferred = {_TRANSFERRED},"
     f" at_risk = at_risk + {_IN_CURRENCY}, open_contracts = open_contracts + 1,"
-    " day = CASE WHEN day >= ? THEN day ELSE ? END WHERE id = ?"
+    f" {_LATER_DAY} WHERE id = ?"
     " RETURNING parent_id, currency, symbols, markets, contract_types, no_trading, max_stake,"
     " max_stake_per_day, max_loss_per_day, max_transfer_per_day, max_open_contracts, staked, lost,"
     " at_risk, open_contracts"
 )
 # What belongs to a day that is over counts no more.
 _COUNT_CLOSE = (
-    f"UPDATE caps SET staked = {_OF_DAY.format('staked')},"  # noqa: S608 - see above
-    f" lost = {_OF_DAY.format('lost')} + CASE WHEN day <= ? THEN {_IN_CURRENCY} ELSE 0 END,"
-    f" transferred = {_OF_DAY.format('transferred')},"
+    f"UPDATE caps SET staked = {_STAKED},"  # noqa: S608 - see above
+    f" lost = {_LOST} + CASE WHEN day <= ? THEN {_IN_CURRENCY} ELSE 0 END,"
+    f" transferred = {_TRANSFERRED},"
     f" at_risk = at_risk - {_IN_CURRENCY}, open_contracts = open_contracts - 1,"
-    " day = CASE WHEN day >= ? THEN day ELSE ? END"
+    f" {_LATER_DAY}"
     " WHERE id IN (WITH RECURSIVE line (id, parent_id) AS (SELECT id, parent_id FROM caps"
     " WHERE id = ? UNION ALL SELECT caps.id, caps.parent_id FROM caps"
     " JOIN line ON caps.id = line.parent_id) SELECT id FROM line)"
 )
 _COUNT_PAYMENT = (
-    f"UPDATE caps SET staked = {_OF_DAY.format('staked')},"  # noqa: S608 - see above
-    f" lost = {_OF_DAY.format('lost')},"
-    f" transferred = {_OF_DAY.format('transferred')} + {_IN_CURRENCY},"
-    " day = CASE WHEN day >= ? THEN day ELSE ? END WHERE id = ? RETURNING *"
+    f"UPDATE caps SET staked = {_STAKED},"  # noqa: S608 - see above
+    f" lost = {_LOST},"
+    f" transferred = {_TRANSFERRED} + {_IN_CURRENCY},"
+    f" {_LATER_DAY} WHERE id = ? RETURNING *"
 )
 
 

@@ -285,6 +285,12 @@ def set_balance(
     return post(transaction, posting)
 
 
+_SELECT_ENTRIES = (
+    "SELECT ledger.*, accounts.user_id, accounts.currency, accounts.is_virtual"
+    " FROM ledger JOIN accounts ON accounts.loginid = ledger.loginid"
+)
+
+
 def _entry(row: Row) -> Entry:
     return Entry(
         row["id"],
@@ -308,9 +314,8 @@ def entries_after(
     """The entries of these accounts with ids after `position`, oldest first, `limit` at most."""
     marks = ", ".join("?" * len(loginids))
     rows = reader.all(
-        "SELECT ledger.*, accounts.user_id, accounts.currency, accounts.is_virtual"  # noqa: S608
-        " FROM ledger JOIN accounts ON accounts.loginid = ledger.loginid"
-        f" WHERE ledger.loginid IN ({marks}) AND ledger.id > ? ORDER BY ledger.id LIMIT ?",
+        f"{_SELECT_ENTRIES} WHERE ledger.loginid IN ({marks}) AND ledger.id > ?"
+        " ORDER BY ledger.id LIMIT ?",
         *loginids,
         position,
         limit,
@@ -348,9 +353,7 @@ def entries(
     `first` and `last` are epochs, both included.
     """
     rows = reader.all(
-        "SELECT ledger.*, accounts.user_id, accounts.currency, accounts.is_virtual"
-        " FROM ledger JOIN accounts ON accounts.loginid = ledger.loginid"
-        " WHERE ledger.loginid = ? AND action = coalesce(?, action)"
+        f"{_SELECT_ENTRIES} WHERE ledger.loginid = ? AND action = coalesce(?, action)"
         " AND at >= coalesce(?, at) AND at <= coalesce(?, at)"
         " ORDER BY ledger.id DESC LIMIT ? OFFSET ?",
         loginid,

@@ -344,12 +344,16 @@ class Access:
     def _release(self, session: Session) -> None:
         """Remove the session from the live sessions of its tokens."""
         for grant in session.grants.values():
-            sessions = self._live.get(grant.token_id)
-            if sessions is not None:
-                sessions.pop(session, None)
-                if not sessions:
-                    del self._live[grant.token_id]
-                    self._expiring.pop(grant.token_id, None)
+            self._remove(session, grant.token_id)
+
+    def _remove(self, session: Session, token_id: int) -> None:
+        """Remove the session from the live sessions of one token."""
+        sessions = self._live.get(token_id)
+        if sessions is not None:
+            sessions.pop(session, None)
+            if not sessions:
+                del self._live[token_id]
+                self._expiring.pop(token_id, None)
 
     def guard(self, grant: Grant) -> Callable[[Snapshot], int | None]:
         """Return a check for use inside a transaction.
@@ -510,11 +514,7 @@ class Access:
     def _revoke(self, session: Session, token_id: int, why: ApiError) -> None:
         """Revoke the grants of a token on one connection."""
         session.revoke(token_id, why=why)
-        sessions = self._live[token_id]
-        del sessions[session]
-        if not sessions:
-            del self._live[token_id]
-            self._expiring.pop(token_id, None)
+        self._remove(session, token_id)
         self._count(session)
 
     def _expiry_changed(self, changed: ExpiryChanged) -> None:

@@ -523,15 +523,19 @@ def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
 def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> list[int]:
     """End every token of an authorization, also its refresh tokens; return their ids."""
     transaction.execute("DELETE FROM refresh_tokens WHERE link_id = ?", link_id)
-    rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
-    return end(transaction, _ids(rows), by=by)
+    return end(transaction, _ids(_of_link(transaction, link_id)), by=by)
+
+
+def _of_link(reader: Snapshot, link_id: int) -> list[Row]:
+    """Return rows of id, masked and loginid: the tokens of an authorization that have not ended."""
+    return reader.all(
+        "SELECT id, masked, loginid FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id
+    )
 
 
 def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
     """Announce that the tokens of an authorization, those that have not ended, are suspended."""
-    rows = transaction.all(
-        "SELECT id, masked, loginid FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id
-    )
+    rows = _of_link(transaction, link_id)
     if rows:
         transaction.announce(TokensSuspended(_ids(rows), by))
         _record(transaction, Event.TOKENS_SUSPENDED, rows)
@@ -739,13 +743,12 @@ def restrict_link(
     """Replace the restrictions of an authorization; return their number."""
     _check_accounts(values, loginids)
     present = transaction.single("SELECT restrictions_id FROM links WHERE id = ?", link_id)[0]
-    held = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     number = restrictions.restrict(
         transaction,
         kinds,
         Owner(loginids, link_id=link_id),
         present,
-        _with_descendants(transaction, _ids(held)),
+        _with_descendants(transaction, _ids(_of_link(transaction, link_id))),
         values,
         may_loosen=True,
     )
@@ -769,10 +772,7 @@ def set_link_expiry(transaction: Transaction, link_id: int, expires_at: float | 
     """
     transaction.execute("UPDATE links SET expires_at = ? WHERE id = ?", expires_at, link_id)
     if expires_at is not None:
-        held = transaction.all(
-            "SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id
-        )
-        expire_by(transaction, _ids(held), expires_at)
+        expire_by(transaction, _ids(_of_link(transaction, link_id)), expires_at)
 
 
 def _check_accounts(values: Restrictions, loginids: list[str]) -> None:

@@ -19,6 +19,20 @@ from tests.served import PATIENCE, Served, unverified
 
 Message = dict[str, Any]
 
+CALL: Message = {
+    "basis": "stake",
+    "contract_type": "CALL",
+    "currency": "USD",
+    "symbol": "R_100",
+    "duration": 5,
+    "duration_unit": "t",
+}
+
+
+def buying(amount: float) -> Message:
+    """The purchase of a contract at this price in dollars."""
+    return {"buy": "1", "price": amount, "parameters": {**CALL, "amount": amount}}
+
 
 class Program:
     """A program on a connection of its own."""

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.programs import owner, program, refusal_of, registered, site
+from tests.browser.programs import buying, owner, program, refusal_of, registered, site
 from tests.browser.steps import sign_in_as_demo
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -229,20 +229,6 @@ def restricted(**fields: Any) -> str:
     """What an app adds to its link to be restricted."""
     details = json.dumps([{"type": "scopegate_restrictions", **fields}])
     return f"&authorization_details={quote(details)}"
-
-
-BUY = {
-    "basis": "stake",
-    "contract_type": "CALL",
-    "currency": "USD",
-    "symbol": "R_100",
-    "duration": 5,
-    "duration_unit": "t",
-}
-
-
-def buying(amount: float) -> dict[str, Any]:
-    return {"buy": "1", "price": amount, "parameters": BUY | {"amount": amount}}
 
 
 def test_a_user_tightens_the_restrictions_that_an_app_asks_for(

@@ -2,12 +2,11 @@
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.programs import owner, program, refusal_of
+from tests.browser.programs import buying, owner, program, refusal_of
 from tests.browser.steps import sign_in_as_demo
 from tests.served import Served
 
@@ -117,21 +116,6 @@ def test_what_is_wrong_is_said_where_it_is(page: Page, gateway: Served) -> None:
     make(page, "For the real one", "read")
     expect(wrong).to_contain_text("There is already a token with this name. Choose another name")
     expect(page.get_by_label("Name")).to_be_focused()
-
-
-BUY = {
-    "amount": 6,
-    "basis": "stake",
-    "contract_type": "CALL",
-    "currency": "USD",
-    "symbol": "R_100",
-    "duration": 5,
-    "duration_unit": "t",
-}
-
-
-def buying(amount: float) -> dict[str, Any]:
-    return {"buy": "1", "price": amount, "parameters": BUY | {"amount": amount}}
 
 
 def delete(page: Page, name: str) -> None:

@@ -214,7 +214,7 @@ async def test_another_app_gets_nothing_for_a_device_code(flow: Flow) -> None:
         assert refused(await poll(flow, codes, client_id=client_id), "invalid_grant")
     assert refused(await poll(flow, {"device_code": "x"}), "invalid_grant")
     assert refused(await poll(flow, codes, device_code=None), "invalid_request")
-    # Neither code stands for the other, nor is one a token.
+    # Neither code is accepted in place of the other, or as a token.
     assert refused(await poll(flow, {"device_code": codes["user_code"]}), "invalid_grant")
     assert not await works(flow, codes["device_code"])
     assert (await poll(flow, codes)).status_code == 200

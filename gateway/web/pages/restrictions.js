@@ -109,7 +109,7 @@ function textOf(value) {
   return Array.isArray(value) ? value.join(", ") : String(value ?? "");
 }
 
-/** The value of a field; what is no number is sent as it is, so that the gateway explains it. */
+/** The value of a field. Text in place of a number is sent unchanged: the gateway explains it. */
 function valueOf(input, text) {
   if (input === "list") {
     return text
