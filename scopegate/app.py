@@ -257,8 +257,8 @@ async def compose(
             bus,
             limiter,
             held,
-            used=access.used,
-            refused=access.refused,
+            used=access.records.used,
+            refused=access.records.refused,
             refusal=access.refusal,
             unknown_apps=unknown_apps,
             handling=handling,
@@ -361,7 +361,7 @@ async def _finish(keeping: list[asyncio.Task[None]], access: Access) -> None:
         task.cancel()
     await asyncio.gather(*keeping, return_exceptions=True)
     with contextlib.suppress(StoreUnavailableError):  # already logged; the stop continues
-        await access.flush()
+        await access.records.flush()
 
 
 async def _purge(retention: Retention, siblings: Siblings) -> None:

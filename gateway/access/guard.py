@@ -7,19 +7,17 @@ Rules:
   connection that asked for it gets its reply first.
 - When the operator ends a connection, or disables its user or its app, it is closed at once, or
   after the reply to its current message.
-- Uses are counted in memory and written every `FLUSH` seconds; a crash loses those that are not
-  written yet. While the store is unavailable, up to `MAX_UNWRITTEN` of each kind wait.
+- Uses are counted in memory and written every `FLUSH` seconds (`use_records`).
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, TypeAlias, TypeVar
+from typing import ClassVar, TypeVar
 
-from scopegate.gateway.access import apps, audit, tokens, users
+from scopegate.gateway.access import apps, audit, tokens
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App, AppChanged, LinkExtended
 from scopegate.gateway.access.audit import Event
@@ -30,6 +28,7 @@ from scopegate.gateway.access.tokens import (
     TokensEnded,
     TokensSuspended,
 )
+from scopegate.gateway.access.use_records import UseRecords
 from scopegate.gateway.access.users import UserDisabled
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.counting import Claim, ConcurrencyLimiter, FailureCounter, Holder
@@ -50,7 +49,6 @@ from scopegate.runtime.metrics import Metric, counter, gauge
 from scopegate.runtime.pickling import quickly_pickled
 from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.errors import StoreUnavailableError
 from scopegate.store.store import Store
 from scopegate.store.transactions import Announcement, Job, Snapshot, Transaction
 
@@ -61,14 +59,8 @@ MAX_LEFT = 1_000
 """Restricted tokens without a connection that are kept in memory until somebody asks for them."""
 MAX_REMOTE_REVOCATIONS = 100
 """Sessions of other worker processes that may be ending tokens at the same time."""
-MAX_UNWRITTEN = 10_000
-"""Uses of tokens, and sign-ins, that are kept in memory while the store cannot be written."""
 
 T = TypeVar("T")
-
-
-_UseKey: TypeAlias = tuple[int, str, str]
-"""Token, address and call."""
 
 
 @quickly_pickled
@@ -130,13 +122,8 @@ class Access:
         """
         self._endings = 0
         self._wrong = FailureCounter().share(siblings, "wrong tokens")
-        self._used: list[tuple[str, Grant]] = []
-        """The grants with uses that are not collected yet, each with the client's address."""
-        self._uses: dict[_UseKey, int] = {}
-        """Collected uses that could not be written yet."""
-        self._refused: dict[_UseKey, tuple[int, str]] = {}
-        """How many calls were refused, and the code of the latest error."""
-        self._sign_ins: list[users.SignIn] = []
+        self.records = UseRecords(store)
+        """What the clients do with their tokens, for their owners."""
         self._signed_out: dict[str, set[Session]] = {}
         """The sessions that were signed out, by the id of the session that is ending the tokens."""
         self._signed_out_for: dict[str, set[Session]] = {}
@@ -612,112 +599,11 @@ class Access:
                 if grant.link_id == link_id:
                     session.regrant(replace(grant, loginids=loginids))
 
-    # Recording.
-
-    def used(self, session: Session, grant: Grant, call: str) -> None:
-        """Count a call made under a grant."""
-        uses = grant.uses
-        if not uses:
-            self._used.append((session.address, grant))
-        uses[call] = uses.get(call, 0) + 1
-
-    def refused(self, session: Session, grant: Grant, call: str, code: str) -> None:
-        """Count a call made under a grant that was answered with this error code."""
-        key = (grant.token_id, session.address, call)
-        before, _ = self._refused.get(key, (0, ""))
-        self._refused[key] = before + 1, code
-
-    def signed_in(
-        self, session: Session, user_id: int, action: str, *, succeeded: bool = True
-    ) -> None:
-        """Record a sign-in or sign-out for the user's `login_history`."""
-        self._sign_ins.append(
-            users.SignIn(
-                user_id,
-                action,
-                time.time(),
-                session.address,
-                session.language,
-                session.user_agent,
-                succeeded,
-            )
-        )
-
-    async def flush(self) -> None:
-        """Write the counted uses and the recorded sign-ins.
-
-        Raises `StoreUnavailableError` if they cannot be written, and keeps them then.
-        """
-        uses = self._collected_uses()
-        refused, self._refused = self._refused, {}
-        sign_ins, self._sign_ins = self._sign_ins, []
-        if not uses and not refused and not sign_ins:
-            return
-
-        at = time.time()
-
-        def job(transaction: Transaction) -> None:
-            for key in uses.keys() | refused.keys():
-                made = tokens.Uses(uses.get(key, 0), *refused.get(key, (0, "")))
-                tokens.record_use(transaction, *key, made, at)
-                token_id, address, call = key
-                if call == "authorize" and made.admitted:
-                    audit.count_authorizations(transaction, token_id, address, made.admitted)
-            for sign_in in sign_ins:
-                users.record_sign_in(transaction, sign_in)
-                if not sign_in.succeeded:
-                    audit.record(
-                        transaction,
-                        Event.SIGN_IN_FAILED,
-                        sign_in.user_id,
-                        address=sign_in.address,
-                    )
-            for user_id in {sign_in.user_id for sign_in in sign_ins}:
-                users.forget_sign_ins(transaction, user_id)
-
-        try:
-            await self._store.write(job)
-        except StoreUnavailableError:
-            self._remember_again(uses, refused, sign_ins)
-            raise
-
-    def _collected_uses(self) -> dict[_UseKey, int]:
-        """Take the uses that are counted at grants, and those that could not be written yet."""
-        uses, self._uses = self._uses, {}
-        used, self._used = self._used, []
-        for address, grant in used:
-            for call, count in grant.uses.items():
-                key = (grant.token_id, address, call)
-                uses[key] = uses.get(key, 0) + count
-            grant.uses.clear()
-        return uses
-
-    def _remember_again(
-        self,
-        uses: Mapping[_UseKey, int],
-        refused: Mapping[_UseKey, tuple[int, str]],
-        sign_ins: list[users.SignIn],
-    ) -> None:
-        """Keep what could not be written for the next attempt, up to `MAX_UNWRITTEN` of each."""
-        for key, count in uses.items():
-            if key in self._uses or len(self._uses) < MAX_UNWRITTEN:
-                self._uses[key] = self._uses.get(key, 0) + count
-        for key, (count, code) in refused.items():
-            if key in self._refused or len(self._refused) < MAX_UNWRITTEN:
-                later, latest = self._refused.get(key, (0, code))
-                self._refused[key] = count + later, latest
-        self._sign_ins = (sign_ins + self._sign_ins)[-MAX_UNWRITTEN:]
-
-    async def flush_if_possible(self) -> None:
-        """Write pending counts before a read, if the store can be written."""
-        with contextlib.suppress(StoreUnavailableError):
-            await self.flush()
-
     async def run(self) -> None:
-        """Flush every `FLUSH` seconds and end expired tokens, for as long as the gateway runs."""
+        """Write uses every `FLUSH` seconds and end expired tokens, as long as the gateway runs."""
         while True:
             await asyncio.sleep(FLUSH)
-            await self.flush()
+            await self.records.flush()
             if any(moment <= time.time() for moment in self._expiring.values()):
                 await self._store.write(tokens.end_expired)
 

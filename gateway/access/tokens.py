@@ -15,7 +15,8 @@ Rules:
 
 import math
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
@@ -596,31 +597,32 @@ class Uses(NamedTuple):
     """The code of the latest error; empty if there was none."""
 
 
-def record_use(
-    transaction: Transaction, token_id: int, address: str, call: str, uses: Uses, at: float
+def record_uses(
+    transaction: Transaction, token_id: int, made: Mapping[tuple[str, str], Uses], at: float
 ) -> None:
-    """Add uses of a token for one call from one address, the last of them at `at`.
+    """Add uses of a token, by address and call, the last of them at `at`.
 
     `at` is in epoch seconds of real time. Nothing is stored if the token's row was deleted
     meanwhile. Only the latest `MAX_USES` rows of the token are kept.
     """
-    transaction.execute(
-        "INSERT INTO token_uses (token_id, address, call, uses, refused, last_error, last_at)"
-        " SELECT id, ?, ?, ?, ?, ?, ? FROM tokens WHERE id = ?"
-        " ON CONFLICT (token_id, address, call)"
-        " DO UPDATE SET uses = token_uses.uses + excluded.uses,"
-        " refused = token_uses.refused + excluded.refused,"
-        " last_error = CASE WHEN excluded.last_error = '' THEN token_uses.last_error"
-        "   ELSE excluded.last_error END,"
-        " last_at = excluded.last_at",
-        address,
-        call,
-        uses.admitted,
-        uses.refused,
-        uses.last_error,
-        at,
-        token_id,
-    )
+    for (address, call), uses in made.items():
+        transaction.execute(
+            "INSERT INTO token_uses (token_id, address, call, uses, refused, last_error, last_at)"
+            " SELECT id, ?, ?, ?, ?, ?, ? FROM tokens WHERE id = ?"
+            " ON CONFLICT (token_id, address, call)"
+            " DO UPDATE SET uses = token_uses.uses + excluded.uses,"
+            " refused = token_uses.refused + excluded.refused,"
+            " last_error = CASE WHEN excluded.last_error = '' THEN token_uses.last_error"
+            "   ELSE excluded.last_error END,"
+            " last_at = excluded.last_at",
+            address,
+            call,
+            uses.admitted,
+            uses.refused,
+            uses.last_error,
+            at,
+            token_id,
+        )
     transaction.execute(
         "DELETE FROM token_uses WHERE token_id = ? AND last_at < (SELECT last_at FROM token_uses"
         " WHERE token_id = ? ORDER BY last_at DESC LIMIT 1 OFFSET ?)",
@@ -628,8 +630,12 @@ def record_use(
         token_id,
         MAX_USES - 1,
     )
+    [(last_address, _)] = deque(made, maxlen=1)
     transaction.execute(
-        "UPDATE tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?", at, address, token_id
+        "UPDATE tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?",
+        at,
+        last_address,
+        token_id,
     )
     transaction.execute(
         "UPDATE links SET last_used_at = ? WHERE id = (SELECT link_id FROM tokens WHERE id = ?)",

@@ -63,7 +63,7 @@ class Grant:
     account: object = None
     """What a plugin stores about the account (`Accounts.facts`); `None` if none does."""
     uses: dict[str, int] = field(default_factory=dict)
-    """How often each call was made under it since its uses were last collected (`Access.flush`)."""
+    """How often each call was made under it since `UseRecords` last collected its uses."""
 
     @property
     def holders(self) -> tuple[Holder, ...]:

@@ -9,6 +9,7 @@ Rules:
 
 import asyncio
 import math
+import os
 import socket
 import ssl
 import sys
@@ -30,6 +31,8 @@ SOCKET_BUFFER = 128 * 1024
 By default it buffers several megabytes for a client that does not read."""
 BACKLOG = 1024
 """Clients that may wait to be accepted."""
+ACCEPTED_AT_ONCE = 8
+"""Clients that are accepted before other sockets are read. asyncio accepts as many as may wait."""
 SPARE_FILES = 64
 """Files reserved for everything but clients: the database, the log, the event loop."""
 MAX_LOGGED_HOSTS = 100
@@ -81,17 +84,21 @@ class Server:
         protocol = partial(Peer, self) if tls is None else partial(_Handshake, self, tls)
         if listeners:
             self._servers = [
-                await loop.create_server(protocol, sock=listener, backlog=BACKLOG)
+                await loop.create_server(protocol, sock=listener, backlog=ACCEPTED_AT_ONCE)
                 for listener in listeners
             ]
         else:
             self._servers = [
-                await loop.create_server(protocol, self.how.host, self.how.port, backlog=BACKLOG)
+                await loop.create_server(
+                    protocol, self.how.host, self.how.port, backlog=ACCEPTED_AT_ONCE
+                )
             ]
         sockets = [each for server in self._servers for each in server.sockets]
         for listener in sockets:  # accepted sockets inherit these
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 listener.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+            with socket.socket(fileno=os.dup(listener.fileno())) as same:
+                same.listen(BACKLOG)  # asyncio's own socket does not have this method
         self._sweep()
         port: int = sockets[0].getsockname()[1]
         return port

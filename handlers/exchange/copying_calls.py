@@ -98,7 +98,7 @@ class CopyTrading:
         _check_known("trade_types", request.trade_types, TYPES, "contracts_for")
         least, most = _bounds(request, grant)
         [trader] = await self._access.grants([request.copy_start], session)
-        self._access.used(session, trader, "copy_start")
+        self._access.records.used(session, trader, "copy_start")
         await self._copying.start(
             Following(
                 copier=grant.loginid,
@@ -139,7 +139,7 @@ class CopyTrading:
             stopped = await self._copying.stop(grant.loginid, guard, handle=named)
         else:
             [trader] = await self._access.grants([named], session)
-            self._access.used(session, trader, "copy_stop")
+            self._access.records.used(session, trader, "copy_stop")
             stopped = await self._copying.stop(grant.loginid, guard, trader=trader.loginid)
         if not stopped:
             raise ApiError(

@@ -321,7 +321,7 @@ class Trading:
             try:
                 [grant] = await self._access.grants([token], session)
                 if grant.token_id != session.grant.token_id:  # else the call itself is counted
-                    self._access.used(session, grant, call_name)
+                    self._access.records.used(session, grant, call_name)
                 if TRADE not in grant.scopes:
                     raise permission_denied("trade scope")
                 results.append(await trade(grant, token))
@@ -329,7 +329,7 @@ class Trading:
             except (ApiError, Refusal, StoreUnavailableError) as problem:
                 error = _api_error(problem)
                 if grant is not None:
-                    self._access.refused(session, grant, call_name, error.code)
+                    self._access.records.refused(session, grant, call_name, error.code)
                 results.append(
                     {
                         "code": error.code,

@@ -201,7 +201,7 @@ class Apps:
         With an app's token, list only that app.
         """
         grant = session.grant
-        await self._access.flush_if_possible()
+        await self._access.records.flush_if_possible()
         links = await self._store.read(lambda reader: apps.links_of_user(reader, grant.user_id))
         return {
             "oauth_apps": [

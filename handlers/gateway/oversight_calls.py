@@ -61,7 +61,7 @@ class Oversight:
         agreed to.
         """
         user_id = session.grant.user_id
-        await self._access.flush_if_possible()
+        await self._access.records.flush_if_possible()
 
         def job(reader: Snapshot) -> list[tuple[Connected, list[RestrictionSet]]]:
             return [
@@ -124,7 +124,7 @@ class Oversight:
         change.
         """
         user_id = session.grant.user_id
-        await self._access.flush_if_possible()
+        await self._access.records.flush_if_possible()
 
         def job(reader: Snapshot) -> list[tuple[ManagedToken, list[RestrictionSet]]]:
             owned = self._accounts.of_user(reader, user_id)
@@ -183,7 +183,7 @@ class Oversight:
         is the latest, and `refused` counts those that were answered with an error.
         """
         user_id = session.grant.user_id
-        await self._access.flush_if_possible()
+        await self._access.records.flush_if_possible()
         uses = await self._store.read(
             lambda reader: oversight.uses_of(
                 reader, user_id, limit=request.limit, own_pages=bool(request.own_pages)

@@ -107,7 +107,7 @@ class Pages:
             right = await attempt.is_right(password_hash, request.password)
         if not right:
             if user is not None:
-                self._access.signed_in(session, user["id"], "login", succeeded=False)
+                self._access.records.signed_in(session, user["id"], "login", succeeded=False)
             raise _wrong()
 
         def still(reader: Snapshot) -> Row:

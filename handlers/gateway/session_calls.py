@@ -77,8 +77,8 @@ class Sessions:
         session.signed_in_at = self._clock.now()
         grant = grants[0]
         if request.add_to_login_history or grant.app_id is not None:
-            self._access.signed_in(session, grant.user_id, "login")
-        self._access.used(session, grant, "authorize")
+            self._access.records.signed_in(session, grant.user_id, "login")
+        self._access.records.used(session, grant, "authorize")
         own: AuthorizeBody = {
             "account_list": further.pop("account_list"),
             "country": settings.get("residence") or user["country"],
@@ -112,7 +112,7 @@ class Sessions:
     async def login_history(self, request: LoginHistory, session: Session) -> LoginHistoryReply:
         """List when and from where the user signed in, newest first."""
         user_id = session.grant.user_id
-        await self._access.flush_if_possible()
+        await self._access.records.flush_if_possible()
         found = await self._store.read(
             lambda reader: users.sign_ins(reader, user_id, request.limit)
         )

@@ -48,7 +48,7 @@ class Tokens:
             )
         else:
             made = ""
-            await self._access.flush_if_possible()
+            await self._access.records.flush_if_possible()
             listed = await self._store.read(
                 lambda reader: tokens.listed(reader, grant.loginid, link_id=grant.link_id)
             )

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import gc
 import itertools
 import json
@@ -895,6 +896,20 @@ async def test_many_handshakes_of_an_address_do_not_hold_up_another(world: World
             assert (await client.head()).startswith(b"HTTP/1.1 101 ")
             client.writer.close()
             await client.writer.wait_closed()
+
+
+async def test_many_that_connect_at_once_hold_up_no_open_connection(world: World) -> None:
+    async with listening(world) as (server, port), raw(port) as honest:
+        with contextlib.ExitStack() as flood:
+            for _ in range(200):  # the kernel completes these; the loop has not seen them yet
+                flood.enter_context(socket.create_connection(("127.0.0.1", port)))
+            honest.writer.write(text({"ping": 1}))
+            assert (await honest.message())["ping"] == "pong"
+            assert len(server.peers) < 50
+            async with asyncio.timeout(10):
+                while len(server.peers) <= 200:
+                    honest.writer.write(text({"ping": 1}))
+                    await honest.message()
 
 
 async def test_a_refused_handshake_is_answered_later(

@@ -86,7 +86,7 @@ async def test_settling_and_recording_uses_scan_no_table(world: World) -> None:
     async def settle_and_record() -> None:
         world.clock.advance(86_400)
         await world.gateway.service(Desk).settled()
-        await world.gateway.access.flush()
+        await world.gateway.access.records.flush()
 
     assert await statements_of(world, settle_and_record) == {}
 

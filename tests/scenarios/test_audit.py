@@ -80,7 +80,7 @@ async def test_a_failed_sign_in_is_recorded(world: World) -> None:
     email = await world.gateway.store.write(with_password)
     page = world.connect(at_pages=True, address="192.0.2.7")
     assert await page.refused({"sign_in": 1, "email": email, "password": "wrong"})
-    await world.gateway.access.flush()
+    await world.gateway.access.records.flush()
     failed = told(await trail(await world.owner()), "sign-in failed")
     assert failed["about"] == "address: 192.0.2.7"
 
@@ -212,7 +212,7 @@ async def test_a_client_with_many_addresses_adds_few_records(
     token = await world.token("read")
     for number in (1, 2, 3, 4, 1):
         await world.connect(address=f"192.0.2.{number}").authorize(token)
-        await world.gateway.access.flush()
+        await world.gateway.access.records.flush()
     rows = await world.gateway.store.read(
         lambda reader: reader.all("SELECT address, times FROM daily_authorizations ORDER BY 1")
     )
@@ -245,7 +245,7 @@ async def test_authorizations_are_counted_by_day_and_address(world: World) -> No
     token = await world.token("read")
     for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
         await world.connect(address=address).authorize(token)
-        await world.gateway.access.flush()
+        await world.gateway.access.records.flush()
     await purge(world)
     owner = await world.owner()
     assert "authorized" not in {record["event"] for record in await trail(owner)}  # the day goes on

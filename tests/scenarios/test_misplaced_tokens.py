@@ -69,7 +69,7 @@ async def test_no_call_keeps_a_token_in_clear_text(world: World, name: str) -> N
         for wrong in (TOKEN, f"{value} {TOKEN}", [TOKEN], {"name": TOKEN}):
             if field not in SENSITIVE_FIELDS:
                 await client.ask({**request, field: wrong})
-    await world.gateway.access.flush()
+    await world.gateway.access.records.flush()
     assert TOKEN not in stores.content(world.gateway.settings.db)
 
 

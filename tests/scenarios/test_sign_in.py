@@ -250,7 +250,7 @@ async def test_who_signed_in_from_there_before_is_kept_out_by_nobody_elsewhere(a
     own = await ada.gateway.store.read(lambda reader: users.by_email(reader, EMAIL)["id"])
     [account, *_] = await ada.gateway.service(Ledger).accounts(own)
     await bot.authorize(await ada.token("read", loginid=account.loginid, app=app))
-    await ada.gateway.access.flush()
+    await ada.gateway.access.records.flush()
     for number in range(passwords.AT_AN_ACCOUNT):
         page = ada.connect(at_pages=True, address=f"203.0.113.{number}")
         assert await page.refused(wrong(number)) == "InvalidCredentials"

@@ -194,7 +194,7 @@ async def test_every_use_of_a_token_is_counted_by_call_and_address(world: World)
     for _ in range(3):
         await client.ask({"balance": 1})
     await client.refused({"topup_virtual": 1})
-    await world.gateway.access.flush()
+    await world.gateway.access.records.flush()
 
     def read(reader: tokens.Transaction) -> list[tuple[str, str, int]]:
         listed = tokens.listed(reader, world.demo.loginid)
