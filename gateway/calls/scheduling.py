@@ -5,6 +5,8 @@ Rules:
   the gateway's own pages count as separate clients. The number of its connections does not matter.
 - `Scheduler` shares the event loop. A message is handled at once if no client waits. Otherwise the
   client that has used the loop least is next, and of its connections the one that waited longest.
+  Strangers, who are not signed in, are in one group that counts as `STRANGERS` users: addresses
+  cost nothing, so thousands of them must not come before every user.
 - `FairQueue` shares a scarce resource, such as a thread: one turn per client, clients in turn. It
   is bounded for each client and in total; when it is full, it refuses with `RateLimit`.
 - `Workers` runs computations that would block the loop in threads, in slices: between two slices
@@ -29,7 +31,7 @@ from collections.abc import (
 )
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -40,6 +42,8 @@ ROUND = 0.001
 """Seconds of handling after which the event loop reads its sockets again."""
 QUANTUM = 0.0005
 """Seconds of a connection's turn; a message that takes longer is still finished."""
+STRANGERS = 8
+"""Users' shares of the event loop that all who are not signed in have together."""
 MAX_RUNNING = 8
 """Handlers of one client that may await something at once; its further messages wait."""
 
@@ -56,6 +60,7 @@ MAX_QUEUED = 256
 """Turns of all clients that may wait in a queue."""
 
 T = TypeVar("T")
+M = TypeVar("M", bound="ClientLoad | _Group")
 
 log = structlog.get_logger("scopegate.fairness")
 
@@ -76,15 +81,71 @@ class Work(Protocol):
 class ClientLoad:
     """A client's use of the event loop, and its waiting work."""
 
-    __slots__ = ("__weakref__", "listed", "running", "time", "waiting")
+    __slots__ = ("__weakref__", "group", "listed", "running", "time", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, group: "_Group | None" = None) -> None:
         self.time = 0.0
-        """Seconds used, raised to the scheduler's time if the client was idle meanwhile."""
+        """Seconds used, raised to the time of its line if the client was idle meanwhile."""
         self.waiting: deque[Work] = deque()
         self.running = 0
         """Handlers that are awaiting something."""
         self.listed = False
+        self.group = group
+        """The group whose share it has; `None` if it has one of its own."""
+
+
+class _Line(Generic[M]):
+    """Clients or groups with waiting work: the one that has used the least time is next."""
+
+    __slots__ = ("_numbers", "time", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[float, int, M]] = []
+        """A heap: the time used, and the order of arrival for those that have used the same."""
+        self.time = 0.0
+        """What the one that was served last had used before: who was idle has used as much."""
+        self._numbers = itertools.count()
+
+    def add(self, member: M) -> None:
+        member.listed = True
+        entry = (max(member.time, self.time), next(self._numbers), member)
+        heapq.heappush(self.waiting, entry)
+
+    def pop(self) -> M:
+        """Remove the next one; its time is that of the line then."""
+        waiting = self.waiting
+        while True:
+            since, _, member = heapq.heappop(waiting)
+            member.listed = False
+            if member.time > since and waiting and member.time > waiting[0][0]:
+                self.add(member)  # it has used the loop since then
+                continue
+            self.time = member.time = max(since, member.time)
+            return member
+
+    def precedes(self, member: M) -> bool:
+        """Whether the member, which may not be in the line, comes before all others in it."""
+        return not self.waiting or self.waiting[0][2] is member or member.time < self.waiting[0][0]
+
+    def begin(self, member: M) -> None:
+        """Note that the member is served now, without having waited."""
+        if member.time < self.time:
+            member.time = self.time
+        else:
+            self.time = member.time
+
+
+class _Group:
+    """Clients that share the time of some."""
+
+    __slots__ = ("line", "listed", "shares", "time")
+
+    def __init__(self, shares: int) -> None:
+        self.shares = shares
+        self.time = 0.0
+        """Seconds used by each share."""
+        self.listed = False
+        self.line: _Line[ClientLoad] = _Line()
 
 
 class Scheduler:
@@ -102,20 +163,19 @@ class Scheduler:
         self._loads: weakref.WeakValueDictionary[Hashable, ClientLoad] = (
             weakref.WeakValueDictionary()
         )
-        self._line: list[tuple[float, int, ClientLoad]] = []
-        self._numbers = itertools.count()
+        self._line: _Line[ClientLoad | _Group] = _Line()
+        self._strangers = _Group(STRANGERS)
         self.round_length = ROUND
         """Seconds of a round; infinite if no sockets have to be read."""
-        self._time = 0.0
         self._round_ends = 0.0
         self._worked_until = 0.0
         self._is_due = False
 
-    def load(self, client: Hashable) -> ClientLoad:
+    def load(self, client: Hashable, *, signed_in: bool) -> ClientLoad:
         """Return the load of this client: the same object as long as it is referenced."""
         load = self._loads.get(client)
         if load is None:
-            load = self._loads[client] = ClientLoad()
+            load = self._loads[client] = ClientLoad(None if signed_in else self._strangers)
         return load
 
     def metrics(self) -> Iterator[Metric]:
@@ -142,18 +202,22 @@ class Scheduler:
         if load.waiting or load.running >= MAX_RUNNING:
             return None
         # Not even a call where nobody waits, which is the rule.
-        if (self._line or now >= self._round_ends) and not self._is_next(load, now):
+        if (self._line.waiting or now >= self._round_ends) and not self._is_next(load, now):
             return None
-        if load.time < self._time:
-            load.time = self._time
+        group = load.group
+        if group is None:
+            self._line.begin(load)
         else:
-            self._time = load.time
+            self._line.begin(group)
+            group.line.begin(load)
         return now
 
     def end(self, load: ClientLoad, began: float) -> None:
         """Charge the client for what was done for it since `begin`."""
         self._worked_until = now = self._clock()
         load.time += now - began
+        if load.group is not None:
+            load.group.time += (now - began) / load.group.shares
 
     def wait(self, load: ClientLoad, work: Work) -> None:
         """Serve `work` when it is the client's turn."""
@@ -186,30 +250,46 @@ class Scheduler:
                 result: T = returned.value
                 return result
             finally:
-                load.time = max(load.time, self._time) + self._clock() - began
+                self._charge(load, self._clock() - began)
             try:
                 send, value = coroutine.send, (yield waits_for)
             except BaseException as thrown:  # noqa: BLE001 - cancellation goes to the coroutine
                 send, value = coroutine.throw, thrown
 
+    def _charge(self, load: ClientLoad, seconds: float) -> None:
+        """Charge the client for what was done for it outside of its turns."""
+        group = load.group
+        if group is None:
+            load.time = max(load.time, self._line.time) + seconds
+        else:
+            load.time = max(load.time, group.line.time) + seconds
+            group.time = max(group.time, self._line.time) + seconds / group.shares
+
     def _is_next(self, load: ClientLoad, now: float) -> bool:
         if now >= self._round_ends:
             # The loop does not report it, but after a pause it has read the sockets again.
-            if self._line or now - self._worked_until <= ROUND:
+            if self._line.waiting or now - self._worked_until <= ROUND:
                 return False
             self._round_ends = now + self.round_length
             return True
-        return not self._line or load.time < self._line[0][0]
+        group = load.group
+        if group is None:
+            return self._line.precedes(load)
+        return self._line.precedes(group) and group.line.precedes(load)
 
     def _list(self, load: ClientLoad) -> None:
         if not load.listed and load.running < MAX_RUNNING:
-            load.listed = True
-            entry = (max(load.time, self._time), next(self._numbers), load)
-            heapq.heappush(self._line, entry)
+            group = load.group
+            if group is None:
+                self._line.add(load)
+            else:
+                group.line.add(load)
+                if not group.listed:
+                    self._line.add(group)
         self._arm()
 
     def _arm(self) -> None:
-        if self._line and not self._is_due:
+        if self._line.waiting and not self._is_due:
             self._is_due = True
             call_soon = self._call_soon or asyncio.get_running_loop().call_soon
             call_soon(self._serve)
@@ -219,13 +299,10 @@ class Scheduler:
         self._is_due = False
         now = self._clock()
         round_ends = now + self.round_length
-        while self._line:
-            since, _, load = heapq.heappop(self._line)
-            load.listed = False
-            if load.time > since and self._line and load.time > self._line[0][0]:
-                self._list(load)  # its handlers have used the loop meanwhile
-                continue
-            began, self._time = now, max(since, load.time)
+        while self._line.waiting:
+            began = now
+            member = self._line.pop()
+            load = member if isinstance(member, ClientLoad) else member.line.pop()
             work = load.waiting.popleft()
             work.queued = False
             try:
@@ -234,12 +311,15 @@ class Scheduler:
                 more = False
                 log.error("a connection failed", exc_info=problem)
             now = self._clock()
-            load.time = self._time + now - began
+            self._charge(load, now - began)
             if more and not work.queued:
                 work.queued = True
                 load.waiting.append(work)
             if load.waiting:
                 self._list(load)
+            group = load.group
+            if group is not None and group.line.waiting and not group.listed:
+                self._line.add(group)
             if now >= round_ends:
                 break
         self._worked_until = now

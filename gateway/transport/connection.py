@@ -78,7 +78,7 @@ class Connection:
         self._working = False
         self._reading = True
         self._grants = session.grants
-        self._load = scheduler.load(session.client)
+        self._load = scheduler.load(session.client, signed_in=bool(session.grants))
         self.queued = False
 
     @property
@@ -145,7 +145,8 @@ class Connection:
         grants = self.session.grants
         if grants is not self._grants:  # the client has signed in or out
             self._grants = grants
-            self._load = self._scheduler.load(self.session.client)
+            session = self.session
+            self._load = self._scheduler.load(session.client, signed_in=bool(session.grants))
         return self._load
 
     def serve(self, until: float) -> bool:

@@ -328,7 +328,9 @@ class Peer(asyncio.Protocol):
             return
         head, rest = self._buffer[: end + 4], self._buffer[end + 4 :]
         self._buffer = b""
-        self._load = self._server.scheduler.load(block_of(self._client_address("")))
+        self._load = self._server.scheduler.load(
+            block_of(self._client_address("")), signed_in=False
+        )
         if end >= 0 and len(head) <= MAX_HEAD and _UPGRADE.search(head):
             if self._http is not None:
                 self._http.leave()

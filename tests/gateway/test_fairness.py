@@ -42,13 +42,13 @@ class Loop:
 class Messages:
     """A connection with messages that each cost some time."""
 
-    def __init__(self, loop: Loop, client: str, name: str = "") -> None:
+    def __init__(self, loop: Loop, client: str, name: str = "", *, signed_in: bool = True) -> None:
         self.queued = False
         self.costs: list[float] = []
         self.most_late = 0.0
         self._loop = loop
         self._name = name or client
-        self.load = loop.scheduler.load(client)
+        self.load = loop.scheduler.load(client, signed_in=signed_in)
 
     def receive(self, *costs: float) -> None:
         self.costs.extend(costs)
@@ -77,10 +77,11 @@ def test_a_client_alone_is_served_at_once() -> None:
     assert loop.is_idle
 
 
-def test_many_connections_of_one_client_have_one_turn_together() -> None:
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_many_connections_of_one_client_have_one_turn_together(signed_in: bool) -> None:
     loop = Loop()
-    flood = [Messages(loop, "eve", f"eve {number}") for number in range(64)]
-    honest = Messages(loop, "ada")
+    flood = [Messages(loop, "eve", f"eve {number}", signed_in=signed_in) for number in range(64)]
+    honest = Messages(loop, "ada", signed_in=signed_in)
     for each in flood:  # all are read in one go, and then the honest client's
         each.receive(*[MESSAGE] * 100)
     before = len(loop.done)
@@ -89,6 +90,47 @@ def test_many_connections_of_one_client_have_one_turn_together() -> None:
     waited = loop.done.index("ada") - before
     assert waited <= scheduling.QUANTUM / MESSAGE + 1
     assert len(loop.done) == 6_401
+
+
+def test_any_number_of_strangers_have_one_turn_before_a_user() -> None:
+    loop = Loop()
+    flood = [Messages(loop, f"10.0.0.{number}", signed_in=False) for number in range(250)]
+    user = Messages(loop, "ada")
+    for each in flood:
+        each.receive(*[MESSAGE] * 20)
+    before = len(loop.done)
+    user.receive(MESSAGE)
+    loop.go_on()
+    assert loop.done.index("ada") - before <= scheduling.QUANTUM / MESSAGE + 1
+    assert len(loop.done) == 5_001
+
+
+def test_strangers_have_some_users_shares_together() -> None:
+    loop = Loop()
+    users = [Messages(loop, f"user {number}") for number in range(2 * scheduling.STRANGERS)]
+    strangers = [Messages(loop, f"stranger {number}", signed_in=False) for number in range(100)]
+    for each in users + strangers:
+        each.receive(*[MESSAGE] * 2_000)
+    del loop.done[:]
+    loop.go_on(most=1_000)
+    share = sum(name.startswith("stranger") for name in loop.done) / len(loop.done)
+    assert share == pytest.approx(1 / 3, abs=0.02)
+    turns = Counter(name for name in loop.done if name.startswith("stranger"))
+    assert len(turns) == 100
+    assert max(turns.values()) - min(turns.values()) <= 2 * scheduling.QUANTUM / MESSAGE
+
+
+def test_a_stranger_does_not_wait_for_users_who_keep_the_gateway_busy() -> None:
+    loop = Loop()
+    users = [Messages(loop, f"user {number}") for number in range(50)]
+    stranger = Messages(loop, "10.0.0.1", signed_in=False)
+    for each in users:
+        each.receive(*[MESSAGE] * 200)
+    loop.go_on(most=100)
+    before = len(loop.done)
+    stranger.receive(MESSAGE)
+    loop.go_on()
+    assert loop.done.index("10.0.0.1") - before <= scheduling.QUANTUM / MESSAGE + 1
 
 
 def test_the_connections_of_one_client_take_turns() -> None:
@@ -112,9 +154,10 @@ def test_a_client_between_two_readings_of_the_sockets_is_served_at_once() -> Non
         assert flood.queued
 
 
-def test_an_idle_client_saves_up_nothing_and_a_client_alone_owes_nothing() -> None:
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_an_idle_client_saves_up_nothing_and_a_client_alone_owes_nothing(signed_in: bool) -> None:
     loop = Loop()
-    old, new = Messages(loop, "eve"), Messages(loop, "ada")
+    old, new = (Messages(loop, name, signed_in=signed_in) for name in ("eve", "ada"))
     for _ in range(1_000):
         old.receive(MESSAGE)
         loop.now += 1.0
@@ -126,9 +169,10 @@ def test_an_idle_client_saves_up_nothing_and_a_client_alone_owes_nothing() -> No
     assert abs(first["eve"] - first["ada"]) <= 3 * scheduling.QUANTUM / MESSAGE
 
 
-def test_long_messages_are_paid_for_afterwards() -> None:
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_long_messages_are_paid_for_afterwards(signed_in: bool) -> None:
     loop = Loop()
-    heavy, light = Messages(loop, "eve"), Messages(loop, "ada")
+    heavy, light = (Messages(loop, name, signed_in=signed_in) for name in ("eve", "ada"))
     heavy.receive(*[20 * MESSAGE] * 50)
     light.receive(*[MESSAGE] * 900)
     del loop.done[:]
@@ -159,7 +203,7 @@ def test_a_client_without_connections_is_forgotten() -> None:
     gone = Messages(loop, "eve")
     gone.receive(MESSAGE)
     load = gone.load
-    assert loop.scheduler.load("eve") is load
+    assert loop.scheduler.load("eve", signed_in=True) is load
     del gone
     number = id(load)
     del load
@@ -177,7 +221,9 @@ def test_everything_is_served_once_and_in_order(
 ) -> None:
     loop = Loop()
     connections = {
-        (client, number): Messages(loop, str(client), f"{client}.{number}")
+        (client, number): Messages(
+            loop, str(client), f"{client}.{number}", signed_in=bool(client % 2)
+        )
         for client in range(4)
         for number in range(3)
     }
@@ -193,7 +239,7 @@ def test_everything_is_served_once_and_in_order(
 
 async def test_a_handlers_steps_are_charged_to_its_client() -> None:
     loop = Loop()
-    load = loop.scheduler.load("eve")
+    load = loop.scheduler.load("eve", signed_in=True)
 
     async def handler() -> str:
         loop.now += 1.0
