@@ -14,6 +14,7 @@ from bars import Bar, report
 
 PROGRAMS = (
     "requests",
+    "counting",
     "workers",
     "connects",
     "buys",
