@@ -20,6 +20,7 @@ PROGRAMS = (
     "buys",
     "restricted",
     "streams",
+    "resumes",
     "reads",
     "callbacks",
     "growth",
