@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ import structlog
 from scopegate import app, testing
 from scopegate.gateway.access import apps, tokens, users
 from scopegate.retention import DAY, Key, Moments, Retention, Rule
-from scopegate.store.errors import StoreUnavailableError
 from scopegate.store.sqlite_connection import MAX_STORED_CHANGES
 from scopegate.store.transactions import Snapshot, Transaction
 from scopegate.testing import World
@@ -73,49 +71,6 @@ async def test_of_a_token_s_uses_the_latest_are_kept(
     owner = await world.owner()
     listed = (await owner.ask({"token_list": 1}))["token_list"]
     assert "10.0.0.5" in [row["last_used_from"] for row in listed]
-
-
-async def used_from_everywhere(world: World) -> int:
-    """Use a token for two calls from each of a hundred addresses; return how many uses that is."""
-    token = await world.token("read")
-    for number in range(100):
-        client = world.connect(address=f"10.0.0.{number}")
-        await client.authorize(token)
-        await client.ask({"balance": 1})
-        client.leave()
-    return 200
-
-
-async def test_a_write_does_not_wait_until_all_uses_are_written(world: World) -> None:
-    uses = await used_from_everywhere(world)
-
-    def written(transaction: Transaction) -> int:
-        row = transaction.single("SELECT count(*) FROM token_uses WHERE address LIKE '10.0.0.%'")
-        return int(row[0])
-
-    _, at_once = await asyncio.gather(
-        world.gateway.access.records.flush(), world.gateway.store.write(written)
-    )
-    assert at_once < uses / 2
-    assert await world.gateway.store.write(written) == uses
-
-
-@pytest.mark.sqlite  # a limit of SQLite is the fault
-async def test_a_disk_that_is_full_amid_uses_loses_none_of_them(world: World) -> None:
-    store, records = world.gateway.store, world.gateway.access.records
-
-    def limit(pages: int, transaction: Transaction) -> None:
-        transaction.execute(f"PRAGMA max_page_count = {pages}")
-
-    uses = await used_from_everywhere(world)
-    pages = await store.write(lambda transaction: transaction.single("PRAGMA page_count")[0])
-    await store.write(partial(limit, pages + 1))
-    with pytest.raises(StoreUnavailableError):
-        await records.flush()
-    assert 0 < await count(world, "token_uses", "address LIKE '10.0.0.%'") < uses
-    await store.write(partial(limit, 1_000_000))
-    await records.flush()
-    assert await count(world, "token_uses", "uses = 1 AND address LIKE '10.0.0.%'") == uses
 
 
 async def test_uses_of_long_ago_are_forgotten(world: World) -> None:
