@@ -332,9 +332,10 @@ def _delete_email_code(transaction: Transaction, key: Key) -> None:
 
 
 def _old_replies(reader: Snapshot, now: Moments) -> Sequence[Key]:
-    found: list[Key] = reader.all(
+    found: list[Key] = []
+    found += reader.all(
         "SELECT digest FROM recorded_replies WHERE at < ? LIMIT ?",
-        now.real - idempotency.KEPT_DAYS * DAY,
+        now.real - idempotency.REPLY_DAYS * DAY,
         BATCH,
     )
     for owner, count in reader.all(
@@ -438,7 +439,7 @@ RULES: Final = (
     ),
     Rule(
         "Replies to requests with an idempotency key",
-        f"{idempotency.KEPT_DAYS} days; the latest {idempotency.MAX_OF_OWNER:,} of an account, or"
+        f"{idempotency.REPLY_DAYS} days; the latest {idempotency.MAX_OF_OWNER:,} of an account, or"
         " of an app for an account",
         _old_replies,
         _delete_reply,

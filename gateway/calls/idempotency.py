@@ -34,7 +34,7 @@ MAX_KEY_LENGTH: Final = 64
 SECRET_KEY_LENGTH: Final = 32
 """The fewest characters of a key for a call whose request or reply has a secret."""
 
-KEPT_DAYS: Final = 7
+REPLY_DAYS: Final = 7
 MAX_OF_OWNER: Final = 10_000
 """Recorded replies of one owner that are kept, the latest ones."""
 

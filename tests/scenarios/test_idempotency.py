@@ -1,6 +1,7 @@
 """A request with an idempotency key has its effect once, however often it is sent."""
 
 import asyncio
+import pickle
 import re
 import uuid
 from collections.abc import Mapping
@@ -13,17 +14,25 @@ import pytest
 from scopegate.app import compose
 from scopegate.gateway.access import apps, guard
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls.idempotency import OWN, SECRET, SECRET_KEY_LENGTH
+from scopegate.gateway.access.guard import Access, KeyedCheck
+from scopegate.gateway.calls.idempotency import (
+    OWN,
+    SECRET,
+    SECRET_KEY_LENGTH,
+    AlreadyAnsweredError,
+    Recorder,
+    keyed_request,
+)
 from scopegate.gateway.calls.registry import AT_PAGES, OPERATOR, OWNER
-from scopegate.gateway.calls.session import Session
 from scopegate.gateway.web.oauth_metadata import DEVICE_AUTHORIZATION
+from scopegate.handlers.exchange.trading_calls import _sell_reply
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
 from scopegate.store.sqlite import SqliteStore
 from scopegate.store.transactions import Snapshot
 from scopegate.testing import NOON, Mailbox, MemoryClient, World
 from tests.oauth_flows import app_flow
+from tests.process.trading_mutants import recorded_afterwards
 from tests.published.scenes import ACCOUNTS, OFFERED, RISE, SCENES, a_token_of_the_operator
 from tests.published.scenes import OWN as OF_PAGES
 from tests.stores import ON_POSTGRESQL
@@ -217,16 +226,8 @@ async def test_a_reply_that_is_recorded_too_late_is_noticed(
 ) -> None:
     """A faulty gateway, which records in a second transaction, fails the test above."""
 
-    async def write_reply(
-        access: Access, session: Session, job: Any, reply_of: Any, *, audited: str | None = None
-    ) -> Any:
-        reply = reply_of(await access.write(session.grant, job, audited=audited))
-        keyed = session.keyed
-        if keyed is not None:
-            await access.write(session.grant, lambda done: keyed.record(done, reply))
-        return reply
-
-    monkeypatch.setattr(Access, "write_reply", write_reply)
+    monkeypatch.setattr(Access, "write_reply", Access.write_reply)  # undone after the test
+    recorded_afterwards()
     _, client, request = await ready(world, "app_register")
     commits = await Commits.of(world, monkeypatch)
     assert "error" not in await client.ask(request)
@@ -450,3 +451,11 @@ async def test_a_reply_is_there_after_a_restart(tmp_path: Path) -> None:
             await client.authorize(gateway.demo.token)
             replies.append(await client.ask(keyed(REGISTER, KEY) | {"req_id": len(text)}))
     assert body_of(replies[0]) == body_of(replies[1])
+
+
+def test_what_records_a_reply_can_be_sent_to_the_writer_process() -> None:
+    request = keyed_request("CR900001", "sell", KEY, {"sell": 7, "price": 0})
+    closing = (KeyedCheck(5, request), Recorder(request, _sell_reply))
+    assert pickle.loads(pickle.dumps(closing)) == closing
+    answered = pickle.loads(pickle.dumps(AlreadyAnsweredError({"sell": 1})))
+    assert answered.reply == {"sell": 1}
