@@ -357,6 +357,10 @@ class Registry:
             raise DeclarationError(f"{where}: {request.__name__} has no field named {name!r}")
         if not inspect.iscoroutinefunction(method):
             raise DeclarationError(f"{where} is not a coroutine: write async def")
+        if streams and policy.get("idempotency") not in (None, OWN):
+            raise DeclarationError(
+                f"{where} opens streams, so its reply cannot be recorded: leave out idempotency="
+            )
         needs = policy["needs"]
         audience = needs if isinstance(needs, Audience) else None
         needed = self._needed(where, needs)
