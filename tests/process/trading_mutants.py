@@ -148,10 +148,10 @@ def copies_afterwards() -> None:
         pass
 
     async def buy_first(
-        self: desk.Desk, guard: ledger.Guard, made: Callable[[float], Purchase]
+        self: desk.Desk, guard: ledger.Guard, made: Callable[[float], Purchase], record: Any = None
     ) -> BoughtContract:
         purchase = made(self._trade_clock.now())
-        bought, quote = await buy(self, guard, lambda now: purchase), purchase.quote
+        bought, quote = await buy(self, guard, lambda now: purchase, record), purchase.quote
         await self._store.write(
             lambda transaction: copy(self._copying.copies, transaction, bought, quote)
         )
