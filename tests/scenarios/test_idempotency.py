@@ -15,6 +15,7 @@ from scopegate.app import compose
 from scopegate.gateway.access import apps, guard
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.guard import Access, KeyedCheck
+from scopegate.gateway.calls import idempotency
 from scopegate.gateway.calls.idempotency import (
     OWN,
     SECRET,
@@ -26,6 +27,7 @@ from scopegate.gateway.calls.idempotency import (
 from scopegate.gateway.calls.registry import AT_PAGES, OPERATOR, OWNER
 from scopegate.gateway.web.oauth_metadata import DEVICE_AUTHORIZATION
 from scopegate.handlers.exchange.trading_calls import _sell_reply
+from scopegate.retention import Retention
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
 from scopegate.store.sqlite import SqliteStore
@@ -115,7 +117,7 @@ _TABLES = (
     else "SELECT name FROM sqlite_master WHERE type = 'table'"
 )
 _UNCOMPARED = {
-    *("token_uses", "daily_authorizations", "sign_ins", "audit", "last_batch"),
+    *("token_uses", "daily_authorizations", "sign_ins", "last_batch"),
     *("changes", "sqlite_sequence", "meta"),
 }
 
@@ -451,6 +453,26 @@ async def test_a_reply_is_there_after_a_restart(tmp_path: Path) -> None:
             await client.authorize(gateway.demo.token)
             replies.append(await client.ask(keyed(REGISTER, KEY) | {"req_id": len(text)}))
     assert body_of(replies[0]) == body_of(replies[1])
+
+
+async def test_the_latest_replies_of_an_owner_are_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "MAX_OF_OWNER", 3)
+    client = await signed_in(world, "admin")
+    requests = [
+        keyed({"set_settings": 1, "email_consent": number % 2}, f"{number}".rjust(40, "k"))
+        for number in range(5)
+    ]
+    for request in requests:
+        assert "error" not in await client.ask(request)
+    before = (await state(world))["recorded_replies"]
+    await world.service(Retention).purge()
+    after = (await state(world))["recorded_replies"]
+    assert (len(before), len(after)) == (5, 3)
+    other = requests[0] | {"email_consent": 1}
+    assert "error" not in await client.ask(other)  # its key is free again
+    assert await client.refused(requests[4] | {"email_consent": 1}) == "IdempotencyKeyReused"
 
 
 def test_what_records_a_reply_can_be_sent_to_the_writer_process() -> None:
