@@ -61,7 +61,8 @@ def calls_index() -> str:
         f"{offered} of the {len(PUBLISHED)} published calls are offered. A call is named by a key"
         " of the message. Every request may also have `req_id` (an integer) and `passthrough` (an"
         " object), which are returned with every reply. A call marked † takes `loginid` if a"
-        " connection is signed in to several accounts, one marked ‡ takes `subscribe`.",
+        " connection is signed in to several accounts, one marked ‡ takes `subscribe`, and one"
+        " marked ¶ takes an [`idempotency_key`](../wire.md#repeating-a-request).",
         "",
         "*owner*: only the account owner, signed in at the gateway's pages; no token is accepted."
         " *operator*: only the operator, signed in at the page `/operator`."
@@ -116,7 +117,9 @@ def group_page(group: str) -> str:
     ]
     for call in calls:
         lines += ["", f"## {call.name}", "", _flowing(call.description), ""]
-        lines.append(f"Needs {_needs(call)}. Rate limit: [{call.rate}](../wire.md#limits).")
+        lines.append(
+            f"Needs {_needs(call)}. Rate limit: [{call.rate}](../wire.md#limits).{_takes_key(call)}"
+        )
         lines += _table("Request", ("field", "type", ""), _fields(call))
         lines += _table("Reply", ("field", "type", ""), _reply_fields(call))
         general = {**error_codes.ANY_CALL, **error_codes.NEEDS_LOGIN, **error_codes.SUBSCRIBES}
@@ -203,7 +206,23 @@ def _flowing(text: str) -> str:
 
 def _marks(call: Call) -> str:
     fields = call.request.model_fields
-    return " †" * ("loginid" in fields) + " ‡" * ("subscribe" in fields)
+    marks = {
+        " †": "loginid" in fields,
+        " ‡": "subscribe" in fields,
+        " ¶": call.key_lengths is not None,
+    }
+    return "".join(mark for mark, is_set in marks.items() if is_set)
+
+
+def _takes_key(call: Call) -> str:
+    """A sentence about the idempotency keys of a call that takes them."""
+    if call.key_lengths is None:
+        return ""
+    fewest, most = call.key_lengths
+    return (
+        " Takes an [`idempotency_key`](../wire.md#repeating-a-request) of"
+        f" {fewest} to {most} characters."
+    )
 
 
 def _needs(call: Call) -> str:

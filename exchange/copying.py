@@ -22,7 +22,7 @@ from scopegate.exchange.book import BoughtContract, ClosedContract, Contract, Pu
 from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome, Status
-from scopegate.exchange.ledger import Account, Guard
+from scopegate.exchange.ledger import Account, Guard, Record
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import MAX_COPIERS, MAX_TRADERS
 from scopegate.runtime.clock import Clock
@@ -301,7 +301,9 @@ class Copying:
 
     # Who copies whom.
 
-    async def start(self, wanted: Following, guard: Guard) -> None:
+    async def start(
+        self, wanted: Following, guard: Guard, record: Record[None] | None = None
+    ) -> None:
         """Start copying a trader; if the copier copied this trader before, that handle is kept.
 
         Raises `Refusal` if it is not allowed, or what the guard raises.
@@ -333,6 +335,8 @@ class Copying:
                 wanted.max_stake,
                 at,
             )
+            if record is not None:
+                record(transaction, None)
 
         await self._store.write(job)
 
@@ -356,7 +360,15 @@ class Copying:
         if len(others - {copier.loginid}) >= MAX_COPIERS:
             raise _not_allowed(f"This trader already has the maximum of {MAX_COPIERS} copiers.")
 
-    async def stop(self, copier: str, guard: Guard, *, trader: str = "", handle: str = "") -> bool:
+    async def stop(
+        self,
+        copier: str,
+        guard: Guard,
+        *,
+        trader: str = "",
+        handle: str = "",
+        record: Record[None] | None = None,
+    ) -> bool:
         """Stop copying a trader, named by account or handle; return whether it was copied."""
         at = int(self._clock.now())
 
@@ -369,6 +381,8 @@ class Copying:
             ]
             for each in ended:
                 _end(transaction, each, at)
+            if record is not None and ended:
+                record(transaction, None)
             return bool(ended)
 
         return await self._store.write(job)

@@ -55,7 +55,7 @@ from scopegate.exchange.contracts.common.state import (
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.ledger import Guard
+from scopegate.exchange.ledger import Guard, Record
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
@@ -487,7 +487,12 @@ class Desk:
 
     # Requests of clients.
 
-    async def buy(self, guard: Guard, make_purchase: Callable[[float], Purchase]) -> BoughtContract:
+    async def buy(
+        self,
+        guard: Guard,
+        make_purchase: Callable[[float], Purchase],
+        record: Record[BoughtContract] | None = None,
+    ) -> BoughtContract:
         """Buy a contract, once per key, and copies of it for the accounts that copy this one.
 
         `make_purchase` prices the contract for a market time. It is called again if the purchase
@@ -497,7 +502,9 @@ class Desk:
 
         async def attempt(now: float, deadline: float) -> BoughtContract:
             copies = self._copying.copies
-            return await self._store.write(Buying(guard, make_purchase(now), copies, deadline))
+            return await self._store.write(
+                Buying(guard, make_purchase(now), copies, deadline, record)
+            )
 
         return await self._in_time(attempt)
 
@@ -534,7 +541,14 @@ class Desk:
         )
 
     async def sell(
-        self, contract_id: int, *, loginid: str, min_price: int, app_id: int | None, guard: Guard
+        self,
+        contract_id: int,
+        *,
+        loginid: str,
+        min_price: int,
+        app_id: int | None,
+        guard: Guard,
+        record: Record[ClosedContract] | None = None,
     ) -> ClosedContract:
         """Sell a contract back at its present value, but not below `min_price` (smallest units).
 
@@ -547,10 +561,16 @@ class Desk:
             seen = market_view(self.feed, terms.symbol, now)
             return Outcome(Status.SOLD, seen.tick, self.value(position, seen))
 
-        return await self._end(contract_id, loginid, sale, app_id, guard, min_price)
+        return await self._end(contract_id, loginid, sale, app_id, guard, record, min_price)
 
     async def cancel(
-        self, contract_id: int, *, loginid: str, app_id: int | None, guard: Guard
+        self,
+        contract_id: int,
+        *,
+        loginid: str,
+        app_id: int | None,
+        guard: Guard,
+        record: Record[ClosedContract] | None = None,
     ) -> ClosedContract:
         """Cancel a multiplier that was bought with cancellation: the stake is refunded.
 
@@ -561,10 +581,16 @@ class Desk:
             tick = latest(self.feed, position.terms.symbol, now)
             return position.kind.cancelled(position.terms, tick, now)
 
-        return await self._end(contract_id, loginid, cancellation, app_id, guard)
+        return await self._end(contract_id, loginid, cancellation, app_id, guard, record)
 
     async def change_orders(
-        self, contract_id: int, *, loginid: str, change: Callable[[Position], Orders], guard: Guard
+        self,
+        contract_id: int,
+        *,
+        loginid: str,
+        change: Callable[[Position], Orders],
+        guard: Guard,
+        record: Record[Contract] | None = None,
     ) -> Contract:
         """Replace the orders of an open contract with those that `change` returns for it.
 
@@ -577,7 +603,10 @@ class Desk:
             def job(transaction: Transaction) -> Contract | None:
                 check_deadline(deadline)
                 guard(transaction)
-                return book.change_orders(transaction, held, orders, at=now, followed_to=seen)
+                changed = book.change_orders(transaction, held, orders, at=now, followed_to=seen)
+                if record is not None and changed is not None:
+                    record(transaction, changed)
+                return changed
 
             return await self._store.write(job)
 
@@ -590,6 +619,7 @@ class Desk:
         end: Callable[[Position, int], Outcome],
         app_id: int | None,
         guard: Guard,
+        record: Record[ClosedContract] | None,
         min_price: int = 0,
     ) -> ClosedContract:
         """Close an open contract, and its copies, with the outcome that `end` returns now.
@@ -615,6 +645,7 @@ class Desk:
                 copies=self._copying.copies,
                 ends=self._ends_of_copies(held, end, now),
                 deadline=deadline,
+                record=record,
             )
             return await self._store.write(closing)
 
@@ -668,20 +699,21 @@ class Desk:
         self._store.complain(fault)
         raise fault
 
+    def ended(self, loginid: str) -> list[Position]:
+        """The account's contracts that have ended, and are about to be settled."""
+        now = int(self._clock.now())
+        positions = self.positions(loginid)
+        for position in positions:
+            self._follow(position, now)
+        return [position for position in positions if position.state.outcome is not None]
+
     async def settle_due(self, loginid: str) -> int:
         """Settle the account's contracts that have ended; return their number."""
-        now = int(self._clock.now())
-        ended = 0
-        theirs: list[Position] = []
-        for position in self.positions(loginid):
-            self._follow(position, now)
-            ended += position.state.outcome is not None
-            if position.state.outcome is not None and not self._is_ours(position):
-                theirs.append(position)
-        self._due += theirs
+        ended = self.ended(loginid)
+        self._due += [position for position in ended if not self._is_ours(position)]
         self._start_settling()
         await self.settled()
-        return ended
+        return len(ended)
 
     async def _open(self, contract_id: int, loginid: str, now: int) -> Position:
         """Return the position, followed up to `now`. Raises `Refusal` if it is not open."""

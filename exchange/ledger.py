@@ -12,14 +12,14 @@ Rules:
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 from scopegate.exchange.money import CURRENCIES, bound_in
 from scopegate.runtime.clock import Clock
 from scopegate.runtime.pickling import quickly_pickled
 from scopegate.store.errors import StoreError
 from scopegate.store.store import Store
-from scopegate.store.transactions import Announcement, Query, Row, Snapshot, Transaction
+from scopegate.store.transactions import Announcement, Query, Row, Snapshot, T, Transaction
 
 DEMO_PREFIX = "VRTC"
 REAL_PREFIX = "CR"
@@ -433,6 +433,8 @@ def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at
 Guard = Callable[[Snapshot], int | None]
 """A check inside the transaction that raises unless the caller is still permitted. Returns the id
 of the caps that the caller is under (`exchange.caps`), or `None`."""
+Record: TypeAlias = Callable[[Transaction, T], None]
+"""Records the result of a job for the caller, within the job's transaction."""
 
 
 class BalanceAt(NamedTuple):
@@ -545,7 +547,9 @@ class Ledger:
 
         return await self._store.read(job)
 
-    async def top_up(self, loginid: str, guard: Guard) -> Entry | None:
+    async def top_up(
+        self, loginid: str, guard: Guard, record: Record[Entry] | None = None
+    ) -> Entry | None:
         """Top up a demo account to its opening balance; `None` if it has that or more already."""
         at = self._clock.now()
 
@@ -555,17 +559,25 @@ class Ledger:
             full = opening_balance(held.currency)
             if held.balance >= full:
                 return None
-            return set_balance(transaction, loginid, "virtual_credit", full, at=at)
+            entry = set_balance(transaction, loginid, "virtual_credit", full, at=at)
+            if record is not None and entry is not None:
+                record(transaction, entry)
+            return entry
 
         return await self._store.write(job)
 
-    async def reset(self, loginid: str, guard: Guard) -> Account:
+    async def reset(
+        self, loginid: str, guard: Guard, record: Record[Account] | None = None
+    ) -> Account:
         """Reset an account to its opening balance; return the account after that."""
         at = self._clock.now()
 
         def job(transaction: Transaction) -> Account:
             guard(transaction)
             reset(transaction, loginid, at=at, note="Reset.")
-            return account(transaction, loginid)
+            after = account(transaction, loginid)
+            if record is not None:
+                record(transaction, after)
+            return after
 
         return await self._store.write(job)

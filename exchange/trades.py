@@ -12,7 +12,7 @@ from scopegate.exchange.book import BoughtContract, ClosedContract, Contract, Pu
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome
 from scopegate.exchange.copying import Copies
-from scopegate.exchange.ledger import Guard
+from scopegate.exchange.ledger import Guard, Record
 from scopegate.exchange.trade_clock import check_deadline
 from scopegate.runtime.pickling import quickly_pickled
 from scopegate.store.transactions import PortableJob, Transaction
@@ -31,6 +31,8 @@ class Buying(PortableJob[BoughtContract]):
     copies: Copies
     deadline: float = math.inf
     """By when it must begin, as `TradeClock.deadline` returns it."""
+    record: Record[BoughtContract] | None = None
+    """Called with what was bought."""
 
     def __call__(self, transaction: Transaction) -> BoughtContract:
         """Return what was bought."""
@@ -38,6 +40,8 @@ class Buying(PortableJob[BoughtContract]):
         caps_id = self.guard(transaction)
         bought = book.buy(transaction, self.purchase, caps_id)
         self.copies.bought(transaction, bought, self.purchase.quote)
+        if self.record is not None:
+            self.record(transaction, bought)
         return bought
 
 
@@ -59,6 +63,8 @@ class Closing(PortableJob[ClosedContract | None]):
     """The open copies, each with its present outcome, or why it has none."""
     deadline: float = math.inf
     """By when it must begin, as `TradeClock.deadline` returns it."""
+    record: Record[ClosedContract] | None = None
+    """Called with what was closed."""
 
     def __call__(self, transaction: Transaction) -> ClosedContract | None:
         """Return what was closed; `None` if it is closed already, or its orders have changed."""
@@ -67,6 +73,8 @@ class Closing(PortableJob[ClosedContract | None]):
         closed = book.close(transaction, self.held, self.outcome, at=self.at, app_id=self.app_id)
         if closed is not None:
             self.copies.closed(transaction, closed, self.ends, at=self.at)
+            if self.record is not None:
+                self.record(transaction, closed)
         return closed
 
 

@@ -61,7 +61,7 @@ OF_CALLS: Final[Mapping[str, str]] = MappingProxyType(
         "CopyTradingNotAllowed": "This account may not copy that trader; the message says why.",
         "CopyTradingWrongCurrency": "Both accounts must have the same currency.",
         "DuplicateAccount": "There is already a user with this e-mail address.",
-        "IdempotencyKeyReused": "The key was already used for another payment.",
+        "IdempotencyKeyReused": "The key was already used for another request.",
         "InsufficientBalance": "The balance is too small.",
         "InvalidAccountType": "No account of this type can be opened.",
         "InvalidAppID": "There is no such app, or it may not be used like this.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scopegate.gateway.calls.channel import Channel as Channel
     from scopegate.gateway.calls.errors import ApiError as ApiError
     from scopegate.gateway.calls.errors import Disconnect as Disconnect
+    from scopegate.gateway.calls.idempotency import Idempotency as Idempotency
     from scopegate.gateway.calls.limits import Limit as Limit
     from scopegate.gateway.calls.limits import Per as Per
     from scopegate.gateway.calls.limits import Rate as Rate
@@ -78,6 +79,7 @@ _MODULES = {
     "OWNER": "gateway.calls.registry",
     "AT_PAGES": "gateway.calls.registry",
     "DeclarationError": "gateway.calls.registry",
+    "Idempotency": "gateway.calls.idempotency",
     "Rate": "gateway.calls.limits",
     "Session": "gateway.calls.session",
     "Grant": "gateway.calls.session",

@@ -41,6 +41,7 @@ from scopegate.gateway.calls.counting import (
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.handling import Handling, Observer
 from scopegate.gateway.calls.limits import LimitsInForce, Profile
+from scopegate.gateway.calls.recorded_replies import RecordedReplies
 from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.calls.scheduling import Scheduler, Workers
 from scopegate.gateway.transport.peer import Accept
@@ -262,6 +263,7 @@ async def compose(
             refusal=access.refusal,
             unknown_apps=unknown_apps,
             handling=handling,
+            replies=RecordedReplies(store),
             catch_up=None if siblings.alone else store.catch_up,
         )
         connect = Connect(

@@ -18,6 +18,7 @@ import structlog
 from scopegate.gateway.access import audit, codes, devices, issuing, tokens, verification
 from scopegate.gateway.access.tokens import MAX_USES
 from scopegate.gateway.access.users import MAX_SIGN_INS
+from scopegate.gateway.calls import idempotency
 from scopegate.runtime.clock import Clock
 from scopegate.store.errors import ConstraintError, StoreUnavailableError
 from scopegate.store.sqlite_connection import MAX_STORED_CHANGES
@@ -330,6 +331,29 @@ def _delete_email_code(transaction: Transaction, key: Key) -> None:
     transaction.execute("DELETE FROM email_codes WHERE digest = ?", *key)
 
 
+def _old_replies(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    found: list[Key] = []
+    found += reader.all(
+        "SELECT digest FROM recorded_replies WHERE at < ? LIMIT ?",
+        now.real - idempotency.REPLY_DAYS * DAY,
+        BATCH,
+    )
+    for owner, count in reader.all(
+        "SELECT owner, count(*) FROM recorded_replies GROUP BY owner HAVING count(*) > ?",
+        idempotency.MAX_OF_OWNER,
+    ):
+        found += reader.all(
+            "SELECT digest FROM recorded_replies WHERE owner = ? ORDER BY at LIMIT ?",
+            owner,
+            min(BATCH, count - idempotency.MAX_OF_OWNER),
+        )
+    return found[:BATCH]
+
+
+def _delete_reply(transaction: Transaction, key: Key) -> None:
+    transaction.execute("DELETE FROM recorded_replies WHERE digest = ?", *key)
+
+
 # Codes and tokens of both kinds refer to authorizations, and these to apps: rows are deleted in
 # this order.
 RULES: Final = (
@@ -412,6 +436,13 @@ RULES: Final = (
         f"the latest {MAX_STORED_CHANGES:,}; on PostgreSQL, 100,000",
         _old_changes,
         _delete_change,
+    ),
+    Rule(
+        "Replies to requests with an idempotency key",
+        f"{idempotency.REPLY_DAYS} days; the latest {idempotency.MAX_OF_OWNER:,} of an account, or"
+        " of an app for an account",
+        _old_replies,
+        _delete_reply,
     ),
     Rule(
         "Codes by e-mail",

@@ -117,7 +117,7 @@ TESTED_BY: dict[str, str] = {
     "handlers/exchange/days.py": "tests/scenarios/test_markup.py",
     "handlers/exchange/exchange_rate_calls.py": "tests/scenarios/test_payments.py",
     "handlers/exchange/exclusion_calls.py": "tests/scenarios/test_self_exclusion.py",
-    "handlers/exchange/idempotency.py": "tests/scenarios/test_trading.py",
+    "gateway/calls/recorded_replies.py": "tests/scenarios/test_idempotency.py",
     "handlers/exchange/market_calls.py": "tests/scenarios/test_markets.py",
     "handlers/exchange/markup_calls.py": "tests/scenarios/test_markup.py",
     "handlers/exchange/offering_calls.py": "tests/scenarios/test_markets.py",
@@ -285,7 +285,7 @@ SHOWN_BY: dict[str, str] = {
     "handlers/exchange/contract_streams.py": "test_what_streams_tell_is_one_story",
     "handlers/exchange/contract_bodies.py": "test_a_contract_is_priced_bought_followed_and_settled",
     "handlers/exchange/days.py": "test_markups_are_listed_as_they_are_asked_for",
-    "handlers/exchange/idempotency.py": "test_a_retried_purchase_is_the_same_contract",
+    "gateway/calls/recorded_replies.py": "test_a_repeated_request_gets_its_reply",
     "handlers/exchange/paper_accounts.py": "test_an_app_sees_the_accounts_that_it_was_given",
     "handlers/exchange/api_errors.py": "test_a_contract_is_priced_bought_followed_and_settled",
     "handlers/exchange/views/accumulator_view.py": (

@@ -43,6 +43,7 @@ from scopegate.gateway.calls.errors import (
     session_ended,
     token_suspended,
 )
+from scopegate.gateway.calls.idempotency import KeyedRequest, ReplyT, recorded
 from scopegate.gateway.calls.limits import Profile
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.runtime.metrics import Metric, counter, gauge
@@ -76,6 +77,21 @@ class TokenCheck:
         if token is None:
             raise authorization_required()
         return token.restrictions_id
+
+
+@quickly_pickled
+@dataclass(frozen=True, slots=True)
+class KeyedCheck:
+    """The same for a request with an idempotency key, which may have been answered before."""
+
+    token_id: int
+    keyed: KeyedRequest
+
+    def __call__(self, reader: Snapshot) -> int | None:
+        """Also raise `AlreadyAnsweredError` if it was answered."""
+        restrictions_id = TokenCheck(self.token_id)(reader)
+        self.keyed.check(reader)
+        return restrictions_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,14 +358,16 @@ class Access:
                 del self._live[token_id]
                 self._expiring.pop(token_id, None)
 
-    def guard(self, grant: Grant) -> Callable[[Snapshot], int | None]:
+    def guard(
+        self, grant: Grant, keyed: KeyedRequest | None = None
+    ) -> Callable[[Snapshot], int | None]:
         """Return a check for use inside a transaction.
 
         It raises `AuthorizationRequired` unless the grant's token is still valid there, and returns
-        the id of the token's restrictions, if it has any.
+        the id of the token's restrictions, if it has any. It raises `AlreadyAnsweredError` if a
+        request with an idempotency key was answered before.
         """
-
-        return TokenCheck(grant.token_id)
+        return TokenCheck(grant.token_id) if keyed is None else KeyedCheck(grant.token_id, keyed)
 
     async def write(self, grant: Grant, job: Job[T], *, audited: str | None = None) -> T:
         """Run a job that acts under a grant; return its result after COMMIT.
@@ -366,6 +384,23 @@ class Access:
         if before != (self._endings, self._app_changes):
             await self._applied_everywhere()
         return result
+
+    async def write_reply(
+        self,
+        session: Session,
+        job: Job[T],
+        reply_of: Callable[[T], ReplyT],
+        *,
+        audited: str | None = None,
+    ) -> ReplyT:
+        """`write` a job under the session's grant; return the reply to the session's request.
+
+        `reply_of` makes it of the job's result, within the transaction and in another thread. If
+        the request has an idempotency key, the reply is recorded under it.
+        """
+        return await self.write(
+            session.grant, recorded(session.keyed, job, reply_of), audited=audited
+        )
 
     async def write_for_app(self, app_id: int, job: Job[T]) -> T:
         """Run a job of an app at an OAuth endpoint, which has no grant there; else like `write`.

@@ -23,6 +23,7 @@ from collections.abc import (
     Generator,
     Sequence,
 )
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -53,6 +54,7 @@ from scopegate.gateway.calls.errors import (
 )
 from scopegate.gateway.calls.forms import Forms, validated
 from scopegate.gateway.calls.handling import Handling
+from scopegate.gateway.calls.idempotency import KeyedRequest, key_of, keyed_request
 from scopegate.gateway.calls.message import (
     Message,
     Values,
@@ -64,6 +66,7 @@ from scopegate.gateway.calls.message import (
     refuse_tokens,
     values_at_a_glance,
 )
+from scopegate.gateway.calls.recorded_replies import RecordedReplies
 from scopegate.gateway.calls.registry import (
     AT_PAGES,
     OPERATOR,
@@ -118,6 +121,7 @@ class Dispatcher:
         refusal: Callable[[Session], ApiError | None],
         unknown_apps: FailureCounter,
         handling: Handling,
+        replies: RecordedReplies,
         catch_up: Callable[[], Exception | None] | None = None,
         time_limit: float = TIME_LIMIT,
     ) -> None:
@@ -126,7 +130,7 @@ class Dispatcher:
 
         `refusal` is called for each message. It returns the reason why the connection is not
         served at all, or `None`. `unknown_apps` counts those that name no app. `handling` counts
-        each message.
+        each message. `replies` are those to requests with an idempotency key.
 
         `catch_up` is called before each message. It takes in what other worker processes have
         committed, and returns what prevented it, if anything: then calls that need a login, and
@@ -142,6 +146,7 @@ class Dispatcher:
         self.time_limit = time_limit
         self._unknown_apps = unknown_apps
         self._handling = handling
+        self._replies = replies
         self._catch_up = catch_up
         self._forms = Forms(registry)
         self._idle_driver: Generator[Any, Any, None] | None = None
@@ -211,8 +216,19 @@ class Dispatcher:
                 request = validated(call, message)
             if secret:
                 refuse_tokens(message, self._registry.secret_fields)
-            coroutine = call.invoke(request, session)
-            if not call.eager:
+            keyed = None
+            if call.records_replies and request.passthrough is not None:
+                keyed = _keyed(session, call, request.passthrough, message)
+            if keyed is None:
+                coroutine = call.invoke(request, session)
+            else:
+                coroutine = self._replies.answer(
+                    session,
+                    keyed,
+                    partial(call.invoke, request, session),
+                    (ApiError, *call.errors),
+                )
+            if keyed is not None or not call.eager:
                 return self._finish(session, call, message, echo, coroutine, began)
             driver = self._idle_driver or new_driver()
             self._idle_driver = None  # an exception ends it, and a handler that waits keeps it
@@ -606,6 +622,29 @@ def _permission_denied(call: Call) -> ApiError:
     names = call.scopes_in_order
     noun = "scope" if len(names) == 1 else "scopes"
     return permission_denied(f"{' or '.join(names)} {noun}")
+
+
+def _keyed(
+    session: Session, call: Call, passthrough: dict[str, Any], message: Message
+) -> KeyedRequest | None:
+    """Return the request with its idempotency key, if it has one.
+
+    Raises `InputValidationFailed` for an invalid key.
+    """
+    assert call.key_lengths is not None  # noqa: S101 - the call takes keys
+    key = key_of(passthrough, call.key_lengths[0])
+    if key is None:
+        return None
+    acting = session.acting
+    if call.audience is OPERATOR:
+        owner = "operator"
+    elif acting is None:
+        owner = f"app {session.app_id}"
+    else:
+        owner = (
+            f"{acting.loginid} app {acting.app_id}" if acting.app_id is not None else acting.loginid
+        )
+    return keyed_request(owner, call.name, key, message)
 
 
 def _check_page(session: Session, call: Call) -> None:

@@ -36,6 +36,14 @@ from pydantic import (
 from typing_extensions import is_typeddict
 
 from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.idempotency import (
+    KEY_REUSED,
+    MAX_KEY_LENGTH,
+    OWN,
+    SECRET,
+    SECRET_KEY_LENGTH,
+    Idempotency,
+)
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.resuming import Gap, Reader
 from scopegate.gateway.calls.session import Session, Shape
@@ -140,6 +148,7 @@ class _Policy(TypedDict, total=False):
     rate: Rate
     streams: str | Collection[str]
     error_codes: Collection[str] | Mapping[str, str]
+    idempotency: Idempotency
 
 
 class _Declaration(typing.NamedTuple):
@@ -165,7 +174,8 @@ def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
     `needs` has a high risk. `streams` names the kinds of streams that it opens: by default, a
     method that returns a `Stream` opens one kind, with the name of the call. `error_codes` names
     the codes of the call's own errors, each with a sentence unless the gateway has that code too;
-    the test clients then accept no others.
+    the test clients then accept no others. `idempotency` is how it takes idempotency keys, if it
+    does.
     """
 
     def declare(method: MethodT) -> MethodT:
@@ -214,6 +224,12 @@ class Call:
     """The error codes that it may return, with their meanings; `None` if it declares none."""
     errors: Errors
     """The expected exceptions of its handler, with their conversion to errors for clients."""
+    idempotency: Idempotency | None
+    """How it takes idempotency keys; `None` if it ignores them."""
+    records_replies: bool
+    """Whether its reply is recorded under such a key."""
+    key_lengths: tuple[int, int] | None
+    """The fewest and the most characters of such a key."""
 
     def __post_init__(self) -> None:
         """Leave the validator until the first message needs it: all of them take a while."""
@@ -341,6 +357,10 @@ class Registry:
             raise DeclarationError(f"{where}: {request.__name__} has no field named {name!r}")
         if not inspect.iscoroutinefunction(method):
             raise DeclarationError(f"{where} is not a coroutine: write async def")
+        if streams and policy.get("idempotency") not in (None, OWN):
+            raise DeclarationError(
+                f"{where} opens streams, so its reply cannot be recorded: leave out idempotency="
+            )
         needs = policy["needs"]
         audience = needs if isinstance(needs, Audience) else None
         needed = self._needed(where, needs)
@@ -368,6 +388,9 @@ class Registry:
             keeps_requests=trusted,
             error_codes=_error_codes(where, policy, login=needs is not None, streams=streams),
             errors=errors,
+            idempotency=policy.get("idempotency"),
+            records_replies=policy.get("idempotency") not in (None, OWN),
+            key_lengths=_key_lengths(policy.get("idempotency"), request),
         )
 
     def _needed(self, where: str, needs: Needs) -> list[Scope]:
@@ -411,12 +434,7 @@ class Registry:
         self._calls[new.name] = new
         self._kinds |= dict.fromkeys(sorted(new.kinds))
         self._fields[new.name] = frozenset(fields) - {new.name}
-        self.secret_fields |= {
-            name
-            for name, field in fields.items()
-            if isinstance(field.json_schema_extra, dict)
-            and field.json_schema_extra.get("sensitive")
-        }
+        self.secret_fields |= _sensitive(new.request)
         for other in sorted(self._fields[new.name] & self._fields.keys()):
             if new.name in self._fields[other]:
                 raise DeclarationError(
@@ -526,6 +544,28 @@ def _bodies(annotation: Any) -> Iterator[type]:
             yield from _bodies(part)
 
 
+def _key_lengths(idempotency: Idempotency | None, request: type[Request]) -> tuple[int, int] | None:
+    """Return the fewest and the most characters of an idempotency key, if the call takes one.
+
+    A request with a secret, such as a password, needs a long one too: its digest is stored.
+    """
+    if idempotency is None:
+        return None
+    names = request.model_fields.keys()
+    has_secret = not names.isdisjoint(SENSITIVE_FIELDS) or bool(_sensitive(request))
+    is_long = idempotency is SECRET or (idempotency is not OWN and has_secret)
+    return SECRET_KEY_LENGTH if is_long else 1, MAX_KEY_LENGTH
+
+
+def _sensitive(request: type[Request]) -> set[str]:
+    """Return the names of the fields that are declared as secret."""
+    return {
+        name
+        for name, field in request.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("sensitive")
+    }
+
+
 def _check_request(where: str, request: type[Request]) -> None:
     """Raise `DeclarationError` for a request that cannot be validated."""
     try:
@@ -560,6 +600,8 @@ def _error_codes(
                 " from your code to a sentence that says what it means"
             )
         own = {code: error_codes.OF_CALLS[code] for code in own}
+    if policy.get("idempotency") not in (None, OWN):
+        own = {KEY_REUSED: error_codes.OF_CALLS[KEY_REUSED], **own}
     general = dict(error_codes.ANY_CALL)
     if login:
         general |= error_codes.NEEDS_LOGIN

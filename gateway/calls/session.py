@@ -30,6 +30,7 @@ from scopegate.gateway.calls.errors import (
     rate_limit,
 )
 from scopegate.gateway.calls.hosts import is_own_page
+from scopegate.gateway.calls.idempotency import KeyedRequest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -333,6 +334,7 @@ class Session:
         "id",
         "is_congested",
         "is_operator",
+        "keyed",
         "language",
         "messages",
         "only_waits",
@@ -401,6 +403,8 @@ class Session:
         """The first of them, which a message uses that names no account."""
         self.acting: Grant | None = None
         """The grant that the current message acts under."""
+        self.keyed: KeyedRequest | None = None
+        """The current message, if its reply is to be recorded under an idempotency key."""
         self.subscriptions: dict[str, Subscription] = {}
         self.signed_in_at = 0.0
         """The market's time of the sign-in."""

@@ -215,9 +215,18 @@ def _operation(call: Call) -> Schema:
         "x-needs": call.needs_text,
         "x-scopes": list(call.scopes_in_order),
         "x-app-tokens": call.app_tokens,
+        "x-idempotency-key": _key_lengths(call),
         "x-streams": _streams(call),
         **({} if call.error_codes is None else {"x-errors": dict(call.error_codes)}),
     }
+
+
+def _key_lengths(call: Call) -> Schema | None:
+    """The fewest and the most characters of an idempotency key, if the call takes one."""
+    if call.key_lengths is None:
+        return None
+    fewest, most = call.key_lengths
+    return {"minLength": fewest, "maxLength": most}
 
 
 def _opening(call: Call, part: str) -> Schema:

@@ -14,6 +14,7 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls import resuming
 from scopegate.gateway.calls.bus import Bus, Encoded, encoded
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.idempotency import RECORDED, recorder
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import OWNER, BodyT, Stream, call
 from scopegate.gateway.calls.resuming import MAX_MISSED, PAGE, Gap, Missed, Reader
@@ -190,37 +191,39 @@ class Accounts:
         }
         return body, position
 
-    @call("account_reset", needs=OWNER, error_codes=())
+    @call("account_reset", needs=OWNER, error_codes=(), idempotency=RECORDED)
     async def account_reset(self, request: AccountReset, session: Session) -> AccountResetReply:
         """Reset an account to its opening balance, whatever it holds: all money is paper."""
         grant = session.grant
-        account = await self._ledger.reset(grant.loginid, self._access.guard(grant))
-        return {
-            "account_reset": {
-                "balance": to_number(account.balance, account.currency),
-                "currency": account.currency,
-                "loginid": grant.loginid,
-            }
-        }
+        account = await self._ledger.reset(
+            grant.loginid,
+            self._access.guard(grant, session.keyed),
+            recorder(session.keyed, _reset),
+        )
+        return _reset(account)
 
-    @call("topup_virtual", needs=TRADE, error_codes=(*error_codes.DEPOSIT, "TopupVirtualError"))
+    @call(
+        "topup_virtual",
+        needs=TRADE,
+        error_codes=(*error_codes.DEPOSIT, "TopupVirtualError"),
+        idempotency=RECORDED,
+    )
     async def topup_virtual(self, request: TopupVirtual, session: Session) -> TopupVirtualReply:
         """Top up a demo account to its opening balance, if it holds less."""
         grant = session.grant
         if not facts_of(grant).is_virtual:
             raise ApiError("TopupVirtualError", "Only a demo account can be topped up.")
-        entry = await self._ledger.top_up(grant.loginid, self._access.guard(grant))
+        entry = await self._ledger.top_up(
+            grant.loginid,
+            self._access.guard(grant, session.keyed),
+            recorder(session.keyed, _topped_up),
+        )
         if entry is None:
             raise ApiError(
                 "TopupVirtualError",
                 "Your balance is not below the opening balance, so there is nothing to top up.",
             )
-        return {
-            "topup_virtual": {
-                "amount": to_number(entry.amount, entry.currency),
-                "currency": entry.currency,
-            }
-        }
+        return _topped_up(entry)
 
     @call("statement", needs=_INFORMED, rate=Rate.OUTCOME, error_codes=())
     async def statement(self, request: Statement, session: Session) -> StatementReply:
@@ -322,6 +325,25 @@ class Accounts:
         held = None if entry.contract_id is None else self._desk.position(entry.contract_id)
         body = _transaction(entry, None if held is None else held.contract)
         self._bus.publish(transactions, body, entry.id, shown=entry.id)
+
+
+def _reset(account: Account) -> AccountResetReply:
+    return {
+        "account_reset": {
+            "balance": to_number(account.balance, account.currency),
+            "currency": account.currency,
+            "loginid": account.loginid,
+        }
+    }
+
+
+def _topped_up(entry: Entry) -> TopupVirtualReply:
+    return {
+        "topup_virtual": {
+            "amount": to_number(entry.amount, entry.currency),
+            "currency": entry.currency,
+        }
+    }
 
 
 def _page(after: int, entries: Sequence[Entry], events: Sequence[Encoded]) -> Missed:

@@ -3,6 +3,7 @@
 from scopegate.gateway.access import users
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.idempotency import RECORDED
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
@@ -41,7 +42,13 @@ class Assessment:
             answers |= (stored or {}).get(part, {})
         return {"get_financial_assessment": answers}
 
-    @call("set_financial_assessment", needs=ADMIN, app_tokens=True, error_codes=())
+    @call(
+        "set_financial_assessment",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=(),
+        idempotency=RECORDED,
+    )
     async def set_financial_assessment(
         self, request: SetFinancialAssessment, session: Session
     ) -> SetFinancialAssessmentReply:
@@ -63,8 +70,12 @@ class Assessment:
                 refuse_changes(grant, before.get(part, {}), given)
             return users.answer(transaction, grant.user_id, answers)
 
-        stored = await self._access.write(grant, job, audited="set_financial_assessment")
-        return {"set_financial_assessment": _scores(stored)}
+        return await self._access.write_reply(
+            session,
+            job,
+            lambda stored: {"set_financial_assessment": _scores(stored)},
+            audited="set_financial_assessment",
+        )
 
 
 def _scores(stored: users.Assessment) -> Scores:

@@ -24,6 +24,7 @@ from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed, invalid_token
+from scopegate.gateway.calls.idempotency import RECORDED, KeyedRequest, recorder
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.scheduling import Workers
@@ -83,6 +84,7 @@ class CopyTrading:
         "copy_start",
         needs=TRADE,
         error_codes=("CopyTradingNotAllowed", "CopyTradingWrongCurrency", "InvalidStakeLimit"),
+        idempotency=RECORDED,
     )
     async def copy_start(self, request: CopyStart, session: Session) -> CopyStartReply:
         """Copy from now on what the trader who gave you this token buys and sells.
@@ -110,12 +112,13 @@ class CopyTrading:
                 min_stake=least,
                 max_stake=most,
             ),
-            self._may_copy(grant, trader),
+            self._may_copy(grant, trader, session.keyed),
+            recorder(session.keyed, _started),
         )
-        return {"copy_start": 1}
+        return _started()
 
-    def _may_copy(self, grant: Grant, trader: Grant) -> Guard:
-        still_holds = self._access.guard(grant)
+    def _may_copy(self, grant: Grant, trader: Grant, keyed: KeyedRequest | None) -> Guard:
+        still_holds = self._access.guard(grant, keyed)
 
         def may_copy(reader: Snapshot) -> int | None:
             caps_id = still_holds(reader)
@@ -127,27 +130,35 @@ class CopyTrading:
 
         return may_copy
 
-    @call("copy_stop", needs=TRADE, error_codes=("CopyTradingNotAllowed",))
+    @call(
+        "copy_stop",
+        needs=TRADE,
+        error_codes=("CopyTradingNotAllowed",),
+        idempotency=RECORDED,
+    )
     async def copy_stop(self, request: CopyStop, session: Session) -> CopyStopReply:
         """Stop copying a trader, named by their token or by what `copytrading_list` shows.
 
         Open copies stay open, and you can sell them.
         """
         grant, named = session.grant, request.copy_stop
-        guard = self._access.guard(grant)
+        guard = self._access.guard(grant, session.keyed)
+        record = recorder(session.keyed, _stopped)
         if named.startswith(copies.HANDLE_PREFIX):
-            stopped = await self._copying.stop(grant.loginid, guard, handle=named)
+            stopped = await self._copying.stop(grant.loginid, guard, handle=named, record=record)
         else:
             [trader] = await self._access.grants([named], session)
             self._access.records.used(session, trader, "copy_stop")
-            stopped = await self._copying.stop(grant.loginid, guard, trader=trader.loginid)
+            stopped = await self._copying.stop(
+                grant.loginid, guard, trader=trader.loginid, record=record
+            )
         if not stopped:
             raise ApiError(
                 "InvalidToken",
                 "You copy no trader by this token. copytrading_list shows the traders that you"
                 " copy.",
             )
-        return {"copy_stop": 1}
+        return _stopped()
 
     @call("copytrading_list", needs=ADMIN, app_tokens=True, error_codes=())
     async def copytrading_list(
@@ -255,6 +266,14 @@ class CopyTrading:
             body = _report_body(report.copier, [report])
             own_trader = report.trader if report.is_own else None
             self._bus.publish(topic, body, report.id, of_account=own_trader)
+
+
+def _started(_: None = None) -> CopyStartReply:
+    return {"copy_start": 1}
+
+
+def _stopped(_: None = None) -> CopyStopReply:
+    return {"copy_stop": 1}
 
 
 def _allows(reader: Snapshot, user_id: int) -> bool:

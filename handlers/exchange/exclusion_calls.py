@@ -8,6 +8,7 @@ from scopegate.exchange import exclusion
 from scopegate.exchange.money import rounded_units, to_number
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.idempotency import RECORDED
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.days import midnight
@@ -54,7 +55,11 @@ class SelfExclusion:
         return {"get_self_exclusion": body}
 
     @call(
-        "set_self_exclusion", needs=ADMIN, app_tokens=False, error_codes=("SetSelfExclusionError",)
+        "set_self_exclusion",
+        needs=ADMIN,
+        app_tokens=False,
+        error_codes=("SetSelfExclusionError",),
+        idempotency=RECORDED,
     )
     async def set_self_exclusion(
         self, request: SetSelfExclusion, session: Session
@@ -77,12 +82,12 @@ class SelfExclusion:
                 value = midnight(value, name)
             wanted[name] = value
         at = int(self._clock.now())
-        await self._access.write(
-            grant,
+        return await self._access.write_reply(
+            session,
             lambda transaction: exclusion.tighten(transaction, grant.loginid, wanted, at=at),
+            lambda _: {"set_self_exclusion": 1},
             audited="set_self_exclusion",
         )
-        return {"set_self_exclusion": 1}
 
 
 def _units(amount: Decimal, currency: str, field: str) -> int:

@@ -26,6 +26,7 @@ from scopegate.gateway.calls.errors import (
     owners_token_required,
     permission_denied,
 )
+from scopegate.gateway.calls.idempotency import RECORDED, SECRET, recorded
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.days import midnight
@@ -79,6 +80,7 @@ class Opening:
             "TokenRestricted",
             "TooManyAccounts",
         ),
+        idempotency=SECRET,
     )
     async def new_account_virtual(
         self, request: NewAccountVirtual, session: Session
@@ -91,7 +93,7 @@ class Opening:
         if request.type != "trading":
             raise ApiError("InvalidAccountType", "Account type must be trading.")
         if request.verification_code is not None:
-            return {"new_account_virtual": await self._new_user(request, session)}
+            return await self._new_user(request, session)
         if session.acting is None:
             raise input_validation_failed(
                 {"verification_code": "Needed, unless you are signed in: verify_email sends one."}
@@ -115,10 +117,13 @@ class Opening:
             email = users.by_id(transaction, grant.user_id)["email"]
             return _demo_body(opened, email, token)
 
-        body = await self._access.write(grant, job, audited="new_account_virtual")
-        return {"new_account_virtual": body}
+        return await self._access.write_reply(
+            session, job, _demo_reply, audited="new_account_virtual"
+        )
 
-    async def _new_user(self, request: NewAccountVirtual, session: Session) -> NewDemoAccount:
+    async def _new_user(
+        self, request: NewAccountVirtual, session: Session
+    ) -> NewAccountVirtualReply:
         code, password, residence = (
             _needed(request, name) for name in ("verification_code", "client_password", "residence")
         )
@@ -162,13 +167,14 @@ class Opening:
             token = tokens.issue(transaction, link_id, app.name, opened.loginid, app.scopes)
             return _demo_body(opened, email, token)
 
-        return await self._store.write(job)
+        return await self._store.write(recorded(session.keyed, job, _demo_reply))
 
     @call(
         "new_account_real",
         needs=ADMIN,
         app_tokens=True,
         error_codes=("TokenRestricted", "TooManyAccounts"),
+        idempotency=SECRET,
     )
     async def new_account_real(
         self, request: NewAccountReal, session: Session
@@ -199,27 +205,19 @@ class Opening:
             store_settings(transaction, grant, settings)
             return opened, token
 
-        opened, token = await self._access.write(grant, job, audited="new_account_real")
-        company = company_of(is_virtual=False)
-        reply: NewAccountRealReply = {
-            "new_account_real": {
-                "client_id": opened.loginid,
-                "landing_company": LANDING_COMPANIES[company],
-                "landing_company_short": company,
-                "landing_company_shortcode": company,
-                "oauth_token": token,
-            }
-        }
-        if currency is not None:
-            reply["new_account_real"]["currency"] = currency
-            reply["new_account_real"]["currency_type"] = _type(currency)
-        return reply
+        return await self._access.write_reply(
+            session,
+            job,
+            lambda made: _real_reply(*made, currency),
+            audited="new_account_real",
+        )
 
     @call(
         "set_account_currency",
         needs=ADMIN,
         app_tokens=True,
         error_codes=("SetAccountCurrencyError",),
+        idempotency=RECORDED,
     )
     async def set_account_currency(
         self, request: SetAccountCurrency, session: Session
@@ -248,14 +246,18 @@ class Opening:
             return ledger.settle_currency(transaction, grant.loginid, currency, at=at)
 
         try:
-            settled = await self._access.write(grant, job, audited="set_account_currency")
+            return await self._access.write_reply(
+                session,
+                job,
+                lambda settled: {"set_account_currency": int(settled)},
+                audited="set_account_currency",
+            )
         except CurrencySettledError as problem:
             raise ApiError(
                 "SetAccountCurrencyError",
                 f"Account {grant.loginid} already has transactions in {problem}. Open another"
                 f" account in {currency} with new_account_real.",
             ) from None
-        return {"set_account_currency": int(settled)}
 
 
 def _duplicate() -> ApiError:
@@ -339,6 +341,27 @@ def _token_beside(transaction: Transaction, grant: Grant, loginid: str) -> str:
     if link_id is not None:
         apps.extend_link(transaction, link_id, loginid)
     return tokens.create_beside(transaction, grant.token_id, loginid)
+
+
+def _demo_reply(body: NewDemoAccount) -> NewAccountVirtualReply:
+    return {"new_account_virtual": body}
+
+
+def _real_reply(opened: Account, token: str, currency: str | None) -> NewAccountRealReply:
+    company = company_of(is_virtual=False)
+    reply: NewAccountRealReply = {
+        "new_account_real": {
+            "client_id": opened.loginid,
+            "landing_company": LANDING_COMPANIES[company],
+            "landing_company_short": company,
+            "landing_company_shortcode": company,
+            "oauth_token": token,
+        }
+    }
+    if currency is not None:
+        reply["new_account_real"]["currency"] = currency
+        reply["new_account_real"]["currency_type"] = _type(currency)
+    return reply
 
 
 def _demo_body(opened: Account, email: str, token: str) -> NewDemoAccount:

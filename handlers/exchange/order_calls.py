@@ -12,6 +12,7 @@ from scopegate.exchange.desk import Desk, Position
 from scopegate.exchange.money import to_text
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.idempotency import RECORDED, recorder
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import READ, TRADE
@@ -49,6 +50,7 @@ class Orders:
             "ContractUpdateNotAllowed",
             "NoOpenPosition",
         ),
+        idempotency=RECORDED,
     )
     async def contract_update(
         self, request: ContractUpdate, session: Session
@@ -63,7 +65,11 @@ class Orders:
         if not named:
             raise input_validation_failed({"limit_order": "Give a take_profit or a stop_loss."})
 
+        ticks: tuple[Tick, Tick] | None = None
+
         def change(position: Position) -> contract_type.Orders:
+            nonlocal ticks
+            ticks = self._ticks(position.contract)
             kind, terms = position.kind, position.terms
             placed = kind.orders(terms)
             orders = contract_type.Orders(
@@ -78,24 +84,18 @@ class Orders:
             _check_unmet(position, changed, orders, self._desk.market_view(terms.symbol).tick)
             return orders
 
+        def reply_of(changed: Contract) -> ContractUpdateReply:
+            assert ticks is not None  # noqa: S101 - `change` was called
+            return {"contract_update": _updated(changed, *ticks)}
+
         changed = await self._desk.change_orders(
             request.contract_id,
             loginid=grant.loginid,
             change=change,
-            guard=self._access.guard(grant),
+            guard=self._access.guard(grant, session.keyed),
+            record=recorder(session.keyed, reply_of),
         )
-        return {"contract_update": self._updated(changed)}
-
-    def _updated(self, contract: Contract) -> UpdatedOrders:
-        terms, view = contract.terms, view_of(contract.terms)
-        placed = OrderTimes(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
-        shown = view.orders(terms, *self._ticks(contract), placed)
-        # The published reply has no stop-out, which is not an order, and no amount for display.
-        updated: UpdatedOrders = {}
-        for name in TYPES[terms.contract_type].order_limits(terms):
-            order = _plain(name, shown.get(name))  # type: ignore[arg-type] # an order or none
-            updated[name] = order  # type: ignore[literal-required] # the name of an order
-        return updated
+        return reply_of(changed)
 
     def _ticks(self, contract: Contract) -> tuple[Tick, Tick]:
         """The entry tick (before it, the latest tick), and the latest tick while it was open."""
@@ -129,6 +129,19 @@ class Orders:
                 for order in orders
             ]
         }
+
+
+def _updated(contract: Contract, entry: Tick, tick: Tick) -> UpdatedOrders:
+    """The orders of a contract, given its entry tick and the latest tick."""
+    terms, view = contract.terms, view_of(contract.terms)
+    placed = OrderTimes(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
+    shown = view.orders(terms, entry, tick, placed)
+    # The published reply has no stop-out, which is not an order, and no amount for display.
+    updated: UpdatedOrders = {}
+    for name in TYPES[terms.contract_type].order_limits(terms):
+        order = _plain(name, shown.get(name))  # type: ignore[arg-type] # an order or none
+        updated[name] = order  # type: ignore[literal-required] # the name of an order
+    return updated
 
 
 def _check_unmet(

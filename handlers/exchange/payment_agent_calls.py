@@ -15,10 +15,10 @@ from scopegate.exchange.payments import Kind, Order, PaymentService, agent_bound
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.idempotency import OWN, RECORDED, key_of
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS
-from scopegate.handlers.exchange.idempotency import key_of
 from scopegate.handlers.exchange.payment_calls import units_of
 from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.schemas import error_codes
@@ -58,7 +58,13 @@ class PaymentAgents:
         self._access = access
         self._store = store
 
-    @call("paymentagent_create", needs=ADMIN, app_tokens=False, error_codes=("RealAccountNeeded",))
+    @call(
+        "paymentagent_create",
+        needs=ADMIN,
+        app_tokens=False,
+        error_codes=("RealAccountNeeded",),
+        idempotency=RECORDED,
+    )
     async def paymentagent_create(
         self, request: PaymentagentCreate, session: Session
     ) -> PaymentagentCreateReply:
@@ -84,8 +90,9 @@ class PaymentAgents:
             country = users.residence(transaction, grant.user_id)
             agents.approve(transaction, grant.loginid, country, application)
 
-        await self._access.write(grant, job, audited="paymentagent_create")
-        return {"paymentagent_create": 1}
+        return await self._access.write_reply(
+            session, job, lambda _: {"paymentagent_create": 1}, audited="paymentagent_create"
+        )
 
     @call("paymentagent_details", needs=ADMIN, app_tokens=True, error_codes=())
     async def paymentagent_details(
@@ -140,6 +147,7 @@ class PaymentAgents:
             "InsufficientBalance",
             "PaymentAgentTransferError",
         ),
+        idempotency=OWN,
     )
     async def paymentagent_transfer(
         self, request: PaymentagentTransfer, session: Session
@@ -183,6 +191,7 @@ class PaymentAgents:
             "InsufficientBalance",
             "PaymentAgentWithdrawError",
         ),
+        idempotency=OWN,
     )
     async def paymentagent_withdraw(
         self, request: PaymentagentWithdraw, session: Session
@@ -220,7 +229,13 @@ class PaymentAgents:
             "transaction_id": paid.paid_by,
         }
 
-    @call("paymentagent_withdraw_justification", needs=PAYMENTS, app_tokens=True, error_codes=())
+    @call(
+        "paymentagent_withdraw_justification",
+        needs=PAYMENTS,
+        app_tokens=True,
+        error_codes=(),
+        idempotency=RECORDED,
+    )
     async def paymentagent_withdraw_justification(
         self, request: PaymentagentWithdrawJustification, session: Session
     ) -> PaymentagentWithdrawJustificationReply:
@@ -229,10 +244,11 @@ class PaymentAgents:
         message = request.message
         if message is None:
             raise input_validation_failed({"message": "Give the reason."})
-        await self._access.write(
-            grant, lambda transaction: agents.give_reason(transaction, grant.loginid, message)
+        return await self._access.write_reply(
+            session,
+            lambda transaction: agents.give_reason(transaction, grant.loginid, message),
+            lambda _: {"paymentagent_withdraw_justification": 1},
         )
-        return {"paymentagent_withdraw_justification": 1}
 
 
 def _name_of(code: str) -> str | None:

@@ -17,10 +17,10 @@ from scopegate.exchange.rules import MAX_AGENT_PAYMENT, MIN_AGENT_PAYMENT
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.idempotency import OWN, RECORDED, key_of
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import PAYMENTS
-from scopegate.handlers.exchange.idempotency import key_of
 from scopegate.handlers.exchange.paper_accounts import company_of, facts_of
 from scopegate.handlers.exchange.reach import accounts_of
 from scopegate.schemas import error_codes
@@ -67,6 +67,7 @@ class Payments:
             "InsufficientBalance",
             "TransferBetweenAccountsError",
         ),
+        idempotency=OWN,
     )
     async def transfer_between_accounts(
         self, request: TransferBetweenAccounts, session: Session
@@ -134,6 +135,7 @@ class Payments:
         needs=PAYMENTS,
         app_tokens=True,
         error_codes=("ASK_EMAIL_VERIFY", "CashierForwardError"),
+        idempotency=RECORDED,
     )
     async def cashier(self, request: Cashier, session: Session) -> CashierReply:
         """Return the URL of the account's page here; no real money is deposited or withdrawn.
@@ -146,6 +148,8 @@ class Payments:
                 "CashierForwardError",
                 "There is no blockchain behind paper money. Use type url, and not provider crypto.",
             )
+        scheme = "https" if session.secure else "http"
+        reply: CashierReply = {"cashier": f"{scheme}://{session.host}/account"}
         if request.cashier == "withdraw":
             code = request.verification_code
             if code is None:
@@ -159,9 +163,8 @@ class Payments:
                 email = users.by_id(transaction, grant.user_id)["email"]
                 verification.take(transaction, email, verification.PAYMENT_WITHDRAW, code)
 
-            await self._access.write(grant, job)
-        scheme = "https" if session.secure else "http"
-        return {"cashier": f"{scheme}://{session.host}/account"}
+            return await self._access.write_reply(session, job, lambda _: reply)
+        return reply
 
     @call("payment_methods", needs=None, error_codes=())
     async def payment_methods(

@@ -6,6 +6,7 @@ from typing import Any
 from scopegate.exchange import agents, copying, exclusion
 from scopegate.gateway.access import users
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.idempotency import RECORDED
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.copying_calls import ALLOWS_COPIERS
@@ -112,7 +113,7 @@ class Profile:
         body.update(known)  # type: ignore[typeddict-item] # validated when they were set
         return {"get_settings": body}
 
-    @call("set_settings", needs=ADMIN, app_tokens=True, error_codes=())
+    @call("set_settings", needs=ADMIN, app_tokens=True, error_codes=(), idempotency=RECORDED)
     async def set_settings(self, request: SetSettings, session: Session) -> SetSettingsReply:
         """Store the user's settings and personal details; fields that are left out do not change.
 
@@ -137,20 +138,21 @@ class Profile:
             if settings.get(ALLOWS_COPIERS) == 0:
                 copying.end_all_of_user(transaction, grant.user_id, at=at)
 
-        await self._access.write(grant, job, audited="set_settings")
-        return {"set_settings": 1}
+        return await self._access.write_reply(
+            session, job, lambda _: {"set_settings": 1}, audited="set_settings"
+        )
 
-    @call("tnc_approval", needs=ADMIN, app_tokens=True, error_codes=())
+    @call("tnc_approval", needs=ADMIN, app_tokens=True, error_codes=(), idempotency=RECORDED)
     async def tnc_approval(self, request: TncApproval, session: Session) -> TncApprovalReply:
         """Accept the current terms; `get_settings` returns the accepted version."""
         grant = session.grant
         accepted = {TERMS: TERMS_VERSION}
-        await self._access.write(
-            grant,
+        return await self._access.write_reply(
+            session,
             lambda transaction: users.change_settings(transaction, grant.user_id, accepted),
+            lambda _: {"tnc_approval": 1},
             audited="tnc_approval",
         )
-        return {"tnc_approval": 1}
 
     @call("get_account_status", needs=READ, error_codes=())
     async def get_account_status(

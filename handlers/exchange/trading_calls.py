@@ -10,9 +10,10 @@ Rules:
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from scopegate.exchange.book import BoughtContract, ClosedContract, Purchase
 from scopegate.exchange.contracts import quoting
@@ -31,13 +32,20 @@ from scopegate.gateway.calls.errors import (
     permission_denied,
     storage_unavailable,
 )
+from scopegate.gateway.calls.idempotency import (
+    OWN,
+    RECORDED,
+    AlreadyAnsweredError,
+    KeyedRequest,
+    key_of,
+    recorder,
+)
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.api_errors import as_error
 from scopegate.handlers.exchange.contract_bodies import longcode
 from scopegate.handlers.exchange.contract_streams import ContractStreams
 from scopegate.handlers.exchange.exchange_scopes import TRADE
-from scopegate.handlers.exchange.idempotency import key_of
 from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.quotes import Quotes
 from scopegate.runtime.clock import Clock
@@ -65,6 +73,7 @@ from scopegate.schemas.trading_messages import (
     SoldForOne,
 )
 from scopegate.store.errors import StoreUnavailableError
+from scopegate.store.transactions import Transaction
 
 ResultT = TypeVar("ResultT")
 
@@ -88,7 +97,13 @@ class Trading:
         self._clock = clock
         self._rates = rates
 
-    @call("buy", needs=TRADE, streams="proposal_open_contract", error_codes=error_codes.PURCHASE)
+    @call(
+        "buy",
+        needs=TRADE,
+        streams="proposal_open_contract",
+        error_codes=error_codes.PURCHASE,
+        idempotency=OWN,
+    )
     async def buy(
         self, request: Buy, session: Session
     ) -> BuyReply | Stream[BuyReply] | Stream[ProposalOpenContractReply]:
@@ -153,8 +168,13 @@ class Trading:
         grant: Grant,
         price: Decimal,
         key: str | None,
+        keyed: KeyedRequest | None = None,
+        reply_of: Callable[[BoughtContract], BoughtForOne] | None = None,
     ) -> BoughtContract:
-        """Buy at the present price, or at the one proposed. Raises `Refusal`."""
+        """Buy at the present price, or at the one proposed. Raises `Refusal`.
+
+        What `reply_of` makes of the purchase is recorded for `keyed`.
+        """
         currency = quote_request.currency
         own = facts_of(grant).currency
         if currency != own:
@@ -184,7 +204,8 @@ class Trading:
                 signed_in_for=max(0.0, now - signed_in_at),
             )
 
-        return await self._desk.buy(self._access.guard(grant), make_purchase)
+        record = None if reply_of is None else recorder(keyed, reply_of)
+        return await self._desk.buy(self._access.guard(grant, keyed), make_purchase, record)
 
     def _markup_payee(self, session: Session, deal: Quote[Any]) -> MarkupPayee | None:
         """The payee of a purchase's markup; `None` if the connection's app charges none."""
@@ -199,34 +220,50 @@ class Trading:
         "sell",
         needs=TRADE,
         error_codes=error_codes.SALE,
+        idempotency=RECORDED,
     )
     async def sell(self, request: Sell, session: Session) -> SellReply:
         """Sell an open contract back at its current value, but not below `price`."""
-        grant = session.grant
-        closed = await self._sell(request.sell, session, grant, request.price)
-        return {"sell": _sold(closed)}
+        closed = await self._sell(
+            request.sell, session, session.grant, request.price, session.keyed, _sell_reply
+        )
+        return _sell_reply(closed)
 
     async def _sell(
-        self, contract_id: int, session: Session, grant: Grant, price: Decimal
+        self,
+        contract_id: int,
+        session: Session,
+        grant: Grant,
+        price: Decimal,
+        keyed: KeyedRequest | None,
+        reply_of: Callable[[ClosedContract], SellReply | SoldForOne],
     ) -> ClosedContract:
         return await self._desk.sell(
             contract_id,
             loginid=grant.loginid,
             min_price=rounded_units(price, facts_of(grant).currency, ROUND_CEILING),
             app_id=session.app_id,
-            guard=self._access.guard(grant),
+            guard=self._access.guard(grant, keyed),
+            record=recorder(keyed, reply_of),
         )
 
-    @call("sell_expired", needs=TRADE, error_codes=())
+    @call("sell_expired", needs=TRADE, error_codes=(), idempotency=RECORDED)
     async def sell_expired(self, request: SellExpired, session: Session) -> SellExpiredReply:
         """Settle ended contracts; the gateway also does so by itself, at the deciding tick."""
-        count = await self._desk.settle_due(session.grant.loginid)
-        return {"sell_expired": {"count": count}}
+        loginid = session.grant.loginid
+        if session.keyed is None:
+            return _expired_reply(await self._desk.settle_due(loginid))
+        # Recorded first: whatever happens then, the gateway settles these contracts.
+        count = len(self._desk.ended(loginid))
+        reply = await self._access.write_reply(session, lambda _: count, _expired_reply)
+        await self._desk.settle_due(loginid)
+        return reply
 
     @call(
         "cancel",
         needs=TRADE,
         error_codes=("ContractNotFound", "InvalidSellContractProposal", "NoOpenPosition"),
+        idempotency=RECORDED,
     )
     async def cancel(self, request: Cancel, session: Session) -> CancelReply:
         """Cancel a multiplier that was bought with `cancellation`, and refund the stake."""
@@ -235,41 +272,46 @@ class Trading:
             request.cancel,
             loginid=grant.loginid,
             app_id=session.app_id,
-            guard=self._access.guard(grant),
+            guard=self._access.guard(grant, session.keyed),
+            record=recorder(session.keyed, _cancel_reply),
         )
-        return {"cancel": _sold(closed)}
+        return _cancel_reply(closed)
 
     # For several accounts at once.
 
-    @call("buy_contract_for_multiple_accounts", needs=TRADE, error_codes=error_codes.PURCHASE)
+    @call(
+        "buy_contract_for_multiple_accounts",
+        needs=TRADE,
+        error_codes=error_codes.PURCHASE,
+        idempotency=RECORDED,
+    )
     async def buy_for_several(self, request: BuyForSeveral, session: Session) -> BuyForSeveralReply:
         """Buy a contract for several accounts, each named by its own token.
 
         Each purchase succeeds or fails separately. Results are in the order of `tokens`, with each
-        token masked.
+        token masked. A repetition under the same `idempotency_key` tries those again that failed.
         """
-        quote_request, proposed = self._named(
-            session, request.buy_contract_for_multiple_accounts, request.parameters
-        )
-
-        async def buy(grant: Grant, token: str) -> BoughtForOne:
-            receipt = _receipt(
-                await self._buy(quote_request, proposed, session, grant, request.price, None)
+        deal, refusal = None, None
+        try:
+            deal = self._named(
+                session, request.buy_contract_for_multiple_accounts, request.parameters
             )
-            return {
-                "buy_price": receipt["buy_price"],
-                "contract_id": receipt["contract_id"],
-                "longcode": receipt["longcode"],
-                "payout": receipt["payout"],
-                "purchase_time": receipt["purchase_time"],
-                "shortcode": receipt["shortcode"],
-                "start_time": receipt["start_time"],
-                "token": token_form.masked(token),
-                "transaction_id": receipt["transaction_id"],
-            }
+        except (ApiError, Refusal) as problem:
+            refusal = problem
+        done = await self._done(session, request.tokens, begins=refusal is None)
+        if refusal is not None and not any(done):
+            raise refusal
+
+        async def buy(grant: Grant, token: str, keyed: KeyedRequest | None) -> BoughtForOne:
+            if refusal is not None:  # the proposal has gone since the first request
+                raise refusal
+            assert deal is not None  # noqa: S101 - else it is refused
+            reply_of = partial(_bought_for_one, token_form.masked(token))
+            bought = await self._buy(*deal, session, grant, request.price, None, keyed, reply_of)
+            return reply_of(bought)
 
         results = await self._for_each_token(
-            "buy_contract_for_multiple_accounts", request.tokens, session, buy
+            "buy_contract_for_multiple_accounts", request.tokens, session, buy, done
         )
         if any("code" not in result for result in results):
             self._quotes.bought(session, request.buy_contract_for_multiple_accounts)
@@ -279,44 +321,61 @@ class Trading:
         "sell_contract_for_multiple_accounts",
         needs=TRADE,
         error_codes=error_codes.SALE,
+        idempotency=RECORDED,
     )
     async def sell_for_several(
         self, request: SellForSeveral, session: Session
     ) -> SellForSeveralReply:
-        """Sell, for each of several accounts, its open contract with this shortcode."""
+        """Sell, for each of several accounts, its open contract with this shortcode.
 
-        async def sell(grant: Grant, token: str) -> SoldForOne:
+        A repetition under the same `idempotency_key` tries those sales again that failed.
+        """
+
+        async def sell(grant: Grant, token: str, keyed: KeyedRequest | None) -> SoldForOne:
             held = self._held(grant.loginid, request.shortcode)
-            closed = await self._sell(held, session, grant, request.price)
-            sold = _sold(closed)
-            moment = time.gmtime(closed.contract.sold_at)
-            return {
-                "balance_after": sold["balance_after"],
-                "contract_id": sold["contract_id"],
-                "reference_id": sold["reference_id"],
-                "sell_price": sold["sold_for"],
-                "sell_time": time.strftime("%Y-%m-%d %H:%M:%S", moment),
-                "transaction_id": sold["transaction_id"],
-            }
+            closed = await self._sell(held, session, grant, request.price, keyed, _sold_for_one)
+            return _sold_for_one(closed)
 
+        done = await self._done(session, request.tokens)
         results = await self._for_each_token(
-            "sell_contract_for_multiple_accounts", request.tokens, session, sell
+            "sell_contract_for_multiple_accounts", request.tokens, session, sell, done
         )
         return {"sell_contract_for_multiple_accounts": {"result": results}}
+
+    async def _done(
+        self, session: Session, tokens: Sequence[str], *, begins: bool = True
+    ) -> Sequence[Mapping[str, Any] | None]:
+        """The results that a request with an idempotency key has had already, by token.
+
+        If it `begins`, its key belongs to it from then on.
+        """
+        keyed = session.keyed
+        if keyed is None:
+            return [None] * len(tokens)
+
+        def job(transaction: Transaction) -> list[Mapping[str, Any] | None]:
+            if begins:
+                keyed.begin(transaction)
+            return keyed.done(transaction, len(tokens))
+
+        return await self._access.write(session.grant, job)
 
     async def _for_each_token(
         self,
         call_name: str,
         tokens: Sequence[str],
         session: Session,
-        trade: Callable[[Grant, str], Awaitable[ResultT]],
+        trade: Callable[[Grant, str, KeyedRequest | None], Awaitable[ResultT]],
+        done: Sequence[Mapping[str, Any] | None],
     ) -> list[ResultT | FailedForOne]:
         """Call `trade` with the grant of each token; return results in the order of the tokens.
 
-        Each trade succeeds or fails separately, and is recorded in the activity of its token.
+        Each trade succeeds or fails separately, and is recorded in the activity of its token. What
+        is `done` already is not done again.
         """
         results: list[ResultT | FailedForOne] = []
-        for token in tokens:
+        for number, (token, before) in enumerate(zip(tokens, done, strict=True)):
+            keyed = None if session.keyed is None else session.keyed.part(number)
             grant: Grant | None = None
             try:
                 [grant] = await self._access.grants([token], session)
@@ -324,7 +383,11 @@ class Trading:
                     self._access.records.used(session, grant, call_name)
                 if TRADE not in grant.scopes:
                     raise permission_denied("trade scope")
-                results.append(await trade(grant, token))
+                if before is None:
+                    trading = partial(trade, grant, token, keyed)
+                    results.append(await self._trade_once(session.grant, keyed, trading))
+                else:
+                    results.append(cast("ResultT", before))
             # A failure of the store too: the trades of the other accounts are reported.
             except (ApiError, Refusal, StoreUnavailableError) as problem:
                 error = _api_error(problem)
@@ -338,6 +401,24 @@ class Trading:
                     }
                 )
         return results
+
+    async def _trade_once(
+        self,
+        grant: Grant,
+        keyed: KeyedRequest | None,
+        trade: Callable[[], Awaitable[ResultT]],
+    ) -> ResultT:
+        """Make one trade of a request, or return the result of the same one made meanwhile."""
+        try:
+            return await trade()
+        except AlreadyAnsweredError as answered:
+            return cast("ResultT", answered.reply)
+        except (ApiError, Refusal):
+            # The same one may be about to commit, and this one is refused because of that.
+            before = None if keyed is None else await self._access.write(grant, keyed.find)
+            if before is None:
+                raise
+            return cast("ResultT", before)
 
     def _held(self, loginid: str, shortcode: str) -> int:
         for position in self._desk.positions(loginid):
@@ -359,6 +440,46 @@ def _receipt(bought: BoughtContract) -> BuyBody:
         "shortcode": contract.shortcode,
         "start_time": terms.start,
         "transaction_id": contract.bought_by,
+    }
+
+
+def _bought_for_one(masked_token: str, bought: BoughtContract) -> BoughtForOne:
+    receipt = _receipt(bought)
+    return {
+        "buy_price": receipt["buy_price"],
+        "contract_id": receipt["contract_id"],
+        "longcode": receipt["longcode"],
+        "payout": receipt["payout"],
+        "purchase_time": receipt["purchase_time"],
+        "shortcode": receipt["shortcode"],
+        "start_time": receipt["start_time"],
+        "token": masked_token,
+        "transaction_id": receipt["transaction_id"],
+    }
+
+
+def _sell_reply(closed: ClosedContract) -> SellReply:
+    return {"sell": _sold(closed)}
+
+
+def _cancel_reply(closed: ClosedContract) -> CancelReply:
+    return {"cancel": _sold(closed)}
+
+
+def _expired_reply(count: int) -> SellExpiredReply:
+    return {"sell_expired": {"count": count}}
+
+
+def _sold_for_one(closed: ClosedContract) -> SoldForOne:
+    sold = _sold(closed)
+    moment = time.gmtime(closed.contract.sold_at)
+    return {
+        "balance_after": sold["balance_after"],
+        "contract_id": sold["contract_id"],
+        "reference_id": sold["reference_id"],
+        "sell_price": sold["sold_for"],
+        "sell_time": time.strftime("%Y-%m-%d %H:%M:%S", moment),
+        "transaction_id": sold["transaction_id"],
     }
 
 

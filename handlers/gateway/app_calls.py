@@ -1,11 +1,13 @@
 """The user's own apps, and the apps that are connected to the user."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from scopegate.gateway.access import app_secrets, apps, tokens
 from scopegate.gateway.access.apps import App, AppLink
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.idempotency import RECORDED, SECRET
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.gateway.gateway_scopes import ADMIN, READ
@@ -52,24 +54,31 @@ class Apps:
         self._access = access
         self._store = store
 
-    @call("app_register", needs=ADMIN, app_tokens=True, error_codes=("AppRegister",))
+    @call(
+        "app_register",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=("AppRegister",),
+        idempotency=RECORDED,
+    )
     async def app_register(self, request: AppRegister, session: Session) -> AppRegisterReply:
         """Register an app. Users can then authorize it to act for them."""
         grant = session.grant
         values = _values(request)
-        app = await self._access.write(
-            grant,
+        return await self._access.write_reply(
+            session,
             lambda transaction: apps.register(
                 transaction, grant.user_id, values, registered_by=grant.app_id
             ),
+            lambda app: {"app_register": _body(app, self._scopes)},
         )
-        return {"app_register": _body(app, self._scopes)}
 
     @call(
         "app_update",
         needs=ADMIN,
         app_tokens=True,
         error_codes=("AppUpdate", "AppRegister", "InvalidAppID"),
+        idempotency=RECORDED,
     )
     async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
         """Change an app. If users have not agreed to the change, the app is suspended for them.
@@ -86,9 +95,17 @@ class Apps:
             scopes = values["scopes"] | (app.scopes - self._scopes.names)
             return apps.update(transaction, app, values | {"scopes": scopes}, by=session.id)
 
-        return {"app_update": _body(await self._access.write(grant, job), self._scopes)}
+        return await self._access.write_reply(
+            session, job, lambda app: {"app_update": _body(app, self._scopes)}
+        )
 
-    @call("app_delete", needs=ADMIN, app_tokens=True, error_codes=("InvalidAppID",))
+    @call(
+        "app_delete",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=("InvalidAppID",),
+        idempotency=RECORDED,
+    )
     async def app_delete(self, request: AppDelete, session: Session) -> AppDeleteReply:
         """Delete an app and all authorizations that users gave it."""
         grant = session.grant
@@ -97,10 +114,15 @@ class Apps:
             app = _find(transaction, request.app_delete, grant)
             apps.delete(transaction, app, by=session.id)
 
-        await self._access.write(grant, job)
-        return {"app_delete": 1}
+        return await self._access.write_reply(session, job, lambda _: {"app_delete": 1})
 
-    @call("app_origins", needs=ADMIN, app_tokens=True, error_codes=("AppRegister", "InvalidAppID"))
+    @call(
+        "app_origins",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=("AppRegister", "InvalidAppID"),
+        idempotency=RECORDED,
+    )
     async def app_origins(self, request: AppOrigins, session: Session) -> AppOriginsReply:
         """Return the origins whose pages may use an app; with `allowed_origins`, set them first.
 
@@ -114,10 +136,21 @@ class Apps:
             app = _find(transaction, request.app_origins, grant)
             return app if origins is None else apps.set_origins(transaction, app, origins)
 
-        app = await self._access.write(grant, job)
-        return {"app_origins": {"allowed_origins": list(app.allowed_origins), "app_id": app.id}}
+        return await self._access.write_reply(
+            session,
+            job,
+            lambda app: {
+                "app_origins": {"allowed_origins": list(app.allowed_origins), "app_id": app.id}
+            },
+        )
 
-    @call("app_flow", needs=ADMIN, app_tokens=True, error_codes=("AppRegister", "InvalidAppID"))
+    @call(
+        "app_flow",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=("AppRegister", "InvalidAppID"),
+        idempotency=RECORDED,
+    )
     async def app_flow(self, request: AppFlow, session: Session) -> AppFlowReply:
         """List the OAuth flows of each of the user's apps; with `app_id`, set them first.
 
@@ -140,19 +173,17 @@ class Apps:
                     apps.set_device_flow(transaction, app, on=bool(device_flow))
             return _owned(transaction, grant)
 
-        found = await (
-            self._store.read(lambda reader: _owned(reader, grant))
-            if app_id is None
-            else self._access.write(grant, job)
-        )
-        return {
-            "app_flow": [
-                {"app_id": app.id, "device_flow": int(app.device_flow), "flow": app.flow}
-                for app in found
-            ]
-        }
+        if app_id is None:
+            return _flows(await self._store.read(lambda reader: _owned(reader, grant)))
+        return await self._access.write_reply(session, job, _flows)
 
-    @call("app_secret", needs=ADMIN, app_tokens=False, error_codes=("InvalidAppID",))
+    @call(
+        "app_secret",
+        needs=ADMIN,
+        app_tokens=False,
+        error_codes=("InvalidAppID",),
+        idempotency=SECRET,
+    )
     async def app_secret(self, request: AppSecret, session: Session) -> AppSecretReply:
         """List which of the user's apps have a client secret; with `action`, change one first.
 
@@ -178,7 +209,7 @@ class Apps:
         if app_id is None:
             listed = await self._store.read(lambda reader: _secrets(reader, grant))
             return {"app_secret": {"apps": listed}}
-        return {"app_secret": await self._access.write(grant, job)}
+        return await self._access.write_reply(session, job, lambda body: {"app_secret": body})
 
     @call("app_get", needs=READ, error_codes=("InvalidAppID",))
     async def app_get(self, request: AppGet, session: Session) -> AppGetReply:
@@ -209,7 +240,13 @@ class Apps:
             ]
         }
 
-    @call("revoke_oauth_app", needs=ADMIN, app_tokens=False, error_codes=("InvalidAppID",))
+    @call(
+        "revoke_oauth_app",
+        needs=ADMIN,
+        app_tokens=False,
+        error_codes=("InvalidAppID",),
+        idempotency=RECORDED,
+    )
     async def revoke_oauth_app(
         self, request: RevokeOauthApp, session: Session
     ) -> RevokeOauthAppReply:
@@ -219,11 +256,20 @@ class Apps:
         """
         grant = session.grant
         app_id = request.revoke_oauth_app
-        await self._access.write(
-            grant,
+        return await self._access.write_reply(
+            session,
             lambda transaction: apps.unlink(transaction, app_id, grant.user_id, by=session.id),
+            lambda _: {"revoke_oauth_app": 1},
         )
-        return {"revoke_oauth_app": 1}
+
+
+def _flows(found: Iterable[App]) -> AppFlowReply:
+    return {
+        "app_flow": [
+            {"app_id": app.id, "device_flow": int(app.device_flow), "flow": app.flow}
+            for app in found
+        ]
+    }
 
 
 def _owned(reader: Snapshot, grant: Grant) -> list[App]:

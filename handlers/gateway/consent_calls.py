@@ -15,6 +15,7 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.counting import FailureCounter
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed, rate_limit
+from scopegate.gateway.calls.idempotency import SECRET, recorded
 from scopegate.gateway.calls.registry import AT_PAGES, OWNER, call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.gateway.restriction_calls import check_new_expiry
@@ -86,7 +87,12 @@ class Consent:
             }
         }
 
-    @call("consent", needs=OWNER, error_codes=("ConsentRefused", "InvalidAppID"))
+    @call(
+        "consent",
+        needs=OWNER,
+        error_codes=("ConsentRefused", "InvalidAppID"),
+        idempotency=SECRET,
+    )
     async def consent(self, request: ConsentGiven, session: Session) -> ConsentReply:
         """Let an app act with these scopes on these accounts, and return where to send the user.
 
@@ -98,18 +104,31 @@ class Consent:
         check_new_expiry(request.expires_at)
         if consent_requests.user_code_in(request.query) is not None:
             await self._understood(request.query, session)  # counts wrong codes
-        redirect_to = await self._access.write(
-            grant, lambda transaction: self._allow(transaction, grant, request, _issuer(session))
+        return await self._access.write_reply(
+            session,
+            lambda transaction: self._allow(transaction, grant, request, _issuer(session)),
+            lambda redirect_to: {"consent": {"redirect_to": redirect_to}},
         )
-        return {"consent": {"redirect_to": redirect_to}}
 
-    @call("consent_refuse", needs=AT_PAGES, error_codes=("ConsentRefused", "InvalidAppID"))
+    @call(
+        "consent_refuse",
+        needs=AT_PAGES,
+        error_codes=("ConsentRefused", "InvalidAppID"),
+        idempotency=SECRET,
+    )
     async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
         """Refuse access to an app, and return where to send the user."""
         authorization = await self._understood(request.query, session)
-        if (device := authorization.device) is not None:
-            await self._store.write(lambda transaction: devices.refuse(transaction, device))
-        return {"consent_refuse": {"redirect_to": authorization.refused()}}
+        reply: ConsentRefuseReply = {"consent_refuse": {"redirect_to": authorization.refused()}}
+        if (device := authorization.device) is None:
+            return reply
+        return await self._store.write(
+            recorded(
+                session.keyed,
+                lambda transaction: devices.refuse(transaction, device),
+                lambda _: reply,
+            )
+        )
 
     async def _understood(self, query: str, session: Session) -> AuthorizationRequest:
         entered = consent_requests.user_code_in(query)

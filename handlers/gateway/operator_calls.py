@@ -11,7 +11,7 @@ Rules:
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
@@ -25,6 +25,7 @@ from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.counting import FailureCounter
 from scopegate.gateway.calls.errors import ApiError, permission_denied, rate_limit
 from scopegate.gateway.calls.handling import Refusal
+from scopegate.gateway.calls.idempotency import RECORDED, ReplyT, recorded
 from scopegate.gateway.calls.registry import AT_PAGES, OPERATOR, Stream, call
 from scopegate.gateway.calls.session import Session, Shape
 from scopegate.runtime.siblings import Siblings
@@ -167,7 +168,7 @@ class Operator:
             shape=Shape.OBJECT,
         )
 
-    @call("operator_end_session", needs=OPERATOR, error_codes=())
+    @call("operator_end_session", needs=OPERATOR, error_codes=(), idempotency=RECORDED)
     async def operator_end_session(
         self, request: OperatorEndSession, session: Session
     ) -> OperatorEndSessionReply:
@@ -182,10 +183,14 @@ class Operator:
             audit.record(transaction, Event.CONNECTION_ENDED, None, session=ended)
             return f"session {ended}", None
 
-        await self._act(session, "end_session", job)
-        return {"operator_end_session": 1}
+        return await self._act(session, "end_session", job, lambda _: {"operator_end_session": 1})
 
-    @call("operator_user_update", needs=OPERATOR, error_codes=("UserNotFound",))
+    @call(
+        "operator_user_update",
+        needs=OPERATOR,
+        error_codes=("UserNotFound",),
+        idempotency=RECORDED,
+    )
     async def operator_user_update(
         self, request: OperatorUserUpdate, session: Session
     ) -> OperatorUserUpdateReply:
@@ -205,10 +210,19 @@ class Operator:
             return f"user {user['id']}", user["email"]
 
         what = "disable_user" if request.disabled else "enable_user"
-        email = await self._act(session, what, job)
-        return {"operator_user_update": {"disabled": request.disabled, "email": email}}
+        return await self._act(
+            session,
+            what,
+            job,
+            lambda email: {"operator_user_update": {"disabled": request.disabled, "email": email}},
+        )
 
-    @call("operator_app_update", needs=OPERATOR, error_codes=("AppUpdate", "InvalidAppID"))
+    @call(
+        "operator_app_update",
+        needs=OPERATOR,
+        error_codes=("AppUpdate", "InvalidAppID"),
+        idempotency=RECORDED,
+    )
     async def operator_app_update(
         self, request: OperatorAppUpdate, session: Session
     ) -> OperatorAppUpdateReply:
@@ -224,19 +238,39 @@ class Operator:
             return f"app {app_id}", app.name
 
         what = "disable_app" if request.disabled else "enable_app"
-        name = await self._act(session, what, job)
         disabled = request.disabled
-        return {"operator_app_update": {"app_id": app_id, "disabled": disabled, "name": name}}
+        return await self._act(
+            session,
+            what,
+            job,
+            lambda name: {
+                "operator_app_update": {"app_id": app_id, "disabled": disabled, "name": name}
+            },
+        )
 
-    async def _act(self, session: Session, what: str, job: Job[tuple[str, T]]) -> T:
-        """Do something for the operator, and return the second result of the job.
+    async def _act(
+        self,
+        session: Session,
+        what: str,
+        job: Job[tuple[str, T]],
+        reply_of: Callable[[T], ReplyT],
+    ) -> ReplyT:
+        """Do something for the operator, and return the reply.
 
-        The first is whom it concerns. Returns once every process has applied it.
+        The results of the job are whom it concerns, and what `reply_of` makes the reply of. Returns
+        once every process has applied it.
         """
-        whom, result = await self._access.write_for_operator(job)
+        whom = ""
+
+        def acting(transaction: Transaction) -> T:
+            nonlocal whom
+            whom, result = job(transaction)
+            return result
+
+        reply = await self._access.write_for_operator(recorded(session.keyed, acting, reply_of))
         log.info("the operator acted", action=what, subject=whom, address=session.address)
         self._acted.set()
-        return result
+        return reply
 
     # The overview.
 

@@ -9,6 +9,7 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.oversight import Connected, ManagedToken
 from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.access.tokens import Token
+from scopegate.gateway.calls.idempotency import RECORDED, recorded
 from scopegate.gateway.calls.registry import OWNER, Registry, call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.gateway.restriction_calls import in_force
@@ -95,25 +96,28 @@ class Oversight:
             ]
         }
 
-    @call("revoke_access", needs=OWNER, error_codes=("InvalidAppID",))
+    @call("revoke_access", needs=OWNER, error_codes=("InvalidAppID",), idempotency=RECORDED)
     async def revoke_access(self, request: RevokeAccess, session: Session) -> RevokeAccessReply:
         """Disconnect an app: its tokens end at once, on live connections too.
 
-        `signed_out` is the number of other connections that this signed out.
+        `signed_out` is the number of other connections that this signed out; a repetition under the
+        same `idempotency_key` signs out none.
         """
         grant = session.grant
 
         def job(transaction: Transaction) -> str:
             return apps.unlink(transaction, request.revoke_access, grant.user_id, by=session.id)
 
-        name, signed_out = await self._access.revoke(grant, job, session)
-        return {
-            "revoke_access": {
-                "app_id": request.revoke_access,
-                "name": name,
-                "signed_out": signed_out,
+        def reply_of(name: str) -> RevokeAccessReply:
+            return {
+                "revoke_access": {"app_id": request.revoke_access, "name": name, "signed_out": 0}
             }
-        }
+
+        reply, signed_out = await self._access.revoke(
+            grant, recorded(session.keyed, job, reply_of), session
+        )
+        reply["revoke_access"]["signed_out"] = signed_out
+        return reply
 
     @call("token_list", needs=OWNER, error_codes=())
     async def token_list(self, request: TokenList, session: Session) -> TokenListReply:

@@ -10,6 +10,7 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.restrictions import RestrictionKinds, RestrictionSet
 from scopegate.gateway.access.tokens import NewToken, Token
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.idempotency import RECORDED, SECRET, recorded
 from scopegate.gateway.calls.registry import OWNER, SIGNED_IN, call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.gateway.gateway_scopes import ADMIN
@@ -49,7 +50,12 @@ class RestrictedTokens:
         self._scopes = scopes
         self._kinds = kinds
 
-    @call("token_create", needs=ADMIN, error_codes=("APITokenError", "TooManyTokens"))
+    @call(
+        "token_create",
+        needs=ADMIN,
+        error_codes=("APITokenError", "TooManyTokens"),
+        idempotency=SECRET,
+    )
     async def token_create(self, request: TokenCreate, session: Session) -> TokenCreateReply:
         """Create a token for the account; `restrictions` limit what it may do.
 
@@ -61,11 +67,11 @@ class RestrictedTokens:
         if request.expires_at is not None:
             _check_expiry(request.expires_at)
         values = self._kinds.checked(request.restrictions or {})
-        return {
-            "token_create": await self._access.write(
-                grant, partial(self._create, grant, request, session.address, values)
-            )
-        }
+        return await self._access.write_reply(
+            session,
+            partial(self._create, grant, request, session.address, values),
+            lambda body: {"token_create": body},
+        )
 
     def _create(
         self,
@@ -96,7 +102,12 @@ class RestrictedTokens:
         token = tokens.managed(transaction, grant.loginid, text, link_id=bounds.link_id)
         return self._described(transaction, token, text)
 
-    @call("token_restrict", needs=ADMIN, error_codes=("APITokenError", "TokenRestricted"))
+    @call(
+        "token_restrict",
+        needs=ADMIN,
+        error_codes=("APITokenError", "TokenRestricted"),
+        idempotency=RECORDED,
+    )
     async def token_restrict(self, request: TokenRestrict, session: Session) -> TokenRestrictReply:
         """Replace the restrictions of a token, at once on live connections too.
 
@@ -107,11 +118,11 @@ class RestrictedTokens:
         grant = session.grant
         check_new_expiry(request.expires_at)
         values = self._kinds.checked(request.restrictions)
-        return {
-            "token_restrict": await self._access.write(
-                grant, partial(self._restrict, grant, request, values)
-            )
-        }
+        return await self._access.write_reply(
+            session,
+            partial(self._restrict, grant, request, values),
+            lambda body: {"token_restrict": body},
+        )
 
     def _restrict(
         self, grant: Grant, request: TokenRestrict, values: Restrictions, transaction: Transaction
@@ -125,7 +136,12 @@ class RestrictedTokens:
             token = tokens.set_expiry(transaction, token, expires_at)
         return self._described(transaction, token, token.masked)
 
-    @call("token_rotate", needs=ADMIN, error_codes=("APITokenError", "TooManyTokens"))
+    @call(
+        "token_rotate",
+        needs=ADMIN,
+        error_codes=("APITokenError", "TooManyTokens"),
+        idempotency=SECRET,
+    )
     async def token_rotate(self, request: TokenRotate, session: Session) -> TokenRotateReply:
         """Replace the secret of a token. The old one works for `overlap` further seconds.
 
@@ -145,8 +161,11 @@ class RestrictedTokens:
             rotated = tokens.managed(transaction, grant.loginid, text)
             return self._described(transaction, rotated, text)
 
-        result, _ = await self._access.revoke(grant, job, session)
-        return {"token_rotate": result}
+        def reply_of(body: RestrictedToken) -> TokenRotateReply:
+            return {"token_rotate": body}
+
+        reply, _ = await self._access.revoke(grant, recorded(session.keyed, job, reply_of), session)
+        return reply
 
     @call("token_restrictions", needs=SIGNED_IN, error_codes=())
     async def token_restrictions(
@@ -169,7 +188,7 @@ class RestrictedTokens:
         schemas = self._kinds.model.model_json_schema()["properties"]
         return {"restriction_kinds": [_kind(name, schema) for name, schema in schemas.items()]}
 
-    @call("app_restrict", needs=OWNER, error_codes=("InvalidAppID",))
+    @call("app_restrict", needs=OWNER, error_codes=("InvalidAppID",), idempotency=RECORDED)
     async def app_restrict(self, request: AppRestrict, session: Session) -> AppRestrictReply:
         """Replace the restrictions of a connected app, at once on live connections too.
 
@@ -195,7 +214,7 @@ class RestrictedTokens:
                 "in_force": in_force(transaction, self._kinds, number),
             }
 
-        return {"app_restrict": await self._access.write(grant, job)}
+        return await self._access.write_reply(session, job, lambda body: {"app_restrict": body})
 
     def _described(self, reader: Snapshot, token: Token, text: str) -> RestrictedToken:
         return {

@@ -7,6 +7,7 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.tokens import Token
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.idempotency import SECRET
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.gateway.gateway_scopes import ADMIN
@@ -24,7 +25,13 @@ class Tokens:
         self._access = access
         self._store = store
 
-    @call("api_token", needs=ADMIN, app_tokens=True, error_codes=("APITokenError", "TooManyTokens"))
+    @call(
+        "api_token",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=("APITokenError", "TooManyTokens"),
+        idempotency=SECRET,
+    )
     async def api_token(self, request: ApiToken, session: Session) -> ApiTokenReply:
         """List the account's tokens; `new_token` creates one first, and `delete_token` deletes one.
 
@@ -43,15 +50,18 @@ class Tokens:
             check_scopes(self._scopes, grant, scopes, "new_token_scopes")
         if request.new_token is not None or request.delete_token is not None:
             # List in the same transaction: no other reply shows the new token in full.
-            made, listed = await self._access.write(
-                grant, partial(_change, grant, request, session)
+            return await self._access.write_reply(
+                session,
+                partial(_change, grant, request, session),
+                lambda changed: self._reply(request, *changed),
             )
-        else:
-            made = ""
-            await self._access.records.flush_if_possible()
-            listed = await self._store.read(
-                lambda reader: tokens.listed(reader, grant.loginid, link_id=grant.link_id)
-            )
+        await self._access.records.flush_if_possible()
+        listed = await self._store.read(
+            lambda reader: tokens.listed(reader, grant.loginid, link_id=grant.link_id)
+        )
+        return self._reply(request, "", listed)
+
+    def _reply(self, request: ApiToken, made: str, listed: list[Token]) -> ApiTokenReply:
         mask = token_form.masked(made) if made else ""
         body: ApiTokenBody = {
             "tokens": [

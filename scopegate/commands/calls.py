@@ -1,13 +1,21 @@
 """The command `calls`."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scopegate.commands.common import fail, table
 from scopegate.commands.target import named
 from scopegate.settings import SettingsError, load
+
+if TYPE_CHECKING:
+    from scopegate.gateway.calls.registry import Call
+
+
+def _key(found: "Call") -> str:
+    """How many characters an idempotency key for the call has, if it takes one."""
+    return "" if found.key_lengths is None else "{}-{}".format(*found.key_lengths)
 
 
 @click.command()
@@ -18,6 +26,8 @@ from scopegate.settings import SettingsError, load
 @click.option("--omit-call", multiple=True, help="Call to leave out. May be repeated.")
 def calls(target: str | None, as_json: bool, **options: tuple[str, ...]) -> None:
     """List every call, the scopes that it needs and what it does.
+
+    KEY is how many characters an idempotency key may have, for calls that take one.
 
     The environment variables and the settings file of `serve` apply here too.
     """
@@ -44,6 +54,7 @@ def calls(target: str | None, as_json: bool, **options: tuple[str, ...]) -> None
                 "needs": list(found.scopes_in_order),
                 "needs_login": found.needs_login,
                 "app_tokens": found.app_tokens,
+                "idempotency_key": found.key_lengths,
                 "standing": None if found.audience is None else found.audience.value,
                 "sentence": found.sentence,
             }
@@ -52,6 +63,6 @@ def calls(target: str | None, as_json: bool, **options: tuple[str, ...]) -> None
         click.echo(json.dumps(rows))
         return
     table(
-        [(found.name, found.needs_text, found.sentence) for found in offered],
-        ("call", "needs", "what it does"),
+        [(found.name, found.needs_text, _key(found), found.sentence) for found in offered],
+        ("call", "needs", "key", "what it does"),
     )

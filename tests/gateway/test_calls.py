@@ -12,10 +12,12 @@ from scopegate import testing
 from scopegate.app import compose
 from scopegate.composition import declared
 from scopegate.exchange.feed import Feed
+from scopegate.gateway.calls.idempotency import SECRET
 from scopegate.gateway.calls.registry import (
     SIGNED_IN,
     DeclarationError,
     Registry,
+    Stream,
     call,
     problems_of,
 )
@@ -201,6 +203,16 @@ def test_a_call_without_a_docstring_is_refused() -> None:
             return {"greet": ""}
 
     assert "no docstring" in refusal(Bad())
+
+
+def test_a_call_that_streams_cannot_record_its_reply() -> None:
+    class Bad:
+        @call("greet", needs=None, idempotency=SECRET)
+        async def greet(self, request: Greet, session: Session) -> Stream[GreetReply]:
+            """Greet."""
+            raise NotImplementedError
+
+    assert "leave out idempotency=" in refusal(Bad())
 
 
 def test_a_call_declared_twice_is_refused() -> None:

@@ -335,6 +335,7 @@ def test_every_call_is_an_operation() -> None:
         assert told[name]["summary"] == offered.sentence
         assert told[name]["x-needs"] == offered.needs_text
         assert told[name]["x-app-tokens"] is offered.app_tokens
+        assert (told[name]["x-idempotency-key"] is None) is (offered.idempotency is None)
         assert told[name]["x-streams"] is ("subscribe" in offered.request.model_fields)
     assert told["paymentagent_create"]["x-needs"] == "admin, not for apps"
     assert told["balance"]["x-scopes"] == ["read", "trading_information"]

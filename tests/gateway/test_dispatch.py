@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,9 +20,11 @@ from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.limits import PROFILES, Profile
 from scopegate.gateway.calls.message import Binary
+from scopegate.gateway.calls.recorded_replies import RecordedReplies
 from scopegate.gateway.calls.registry import Call, Stream
 from scopegate.gateway.calls.session import Session
 from scopegate.gateway.transport import connection as connection_module
+from scopegate.store.sqlite import SqliteStore
 from scopegate.testing import World
 from tests.conftest import limited
 
@@ -457,6 +460,7 @@ def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[An
         refusal=lambda _: None,
         unknown_apps=FailureCounter(),
         handling=Handling(),
+        replies=RecordedReplies(SqliteStore(Path("unused.db"))),
     )
     stream = Stream(
         kind="ticks", key="a", label="a", topic="a", first={"ping": "pong"}, msg_type="x", **more

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,11 +18,13 @@ from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.forms import MAX_FORMS, MAX_KEYS
 from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.limits import PROFILES
+from scopegate.gateway.calls.recorded_replies import RecordedReplies
 from scopegate.gateway.calls.registry import Registry, call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.schemas.fields import Int, OneOrMore, Request, Text, secret
 from scopegate.schemas.scopes import Scopes
+from scopegate.store.sqlite import SqliteStore
 from scopegate.testing import World
 
 
@@ -72,6 +75,7 @@ class Asked:
             refusal=lambda _: None,
             unknown_apps=FailureCounter(),
             handling=Handling(),
+            replies=RecordedReplies(SqliteStore(Path("unused.db"))),
         )
         self._sent: list[bytes] = []
         self._session = Session(self._sent.append)

@@ -1,7 +1,9 @@
 """What clients do at gateways of several processes, whichever processes those are."""
 
+import asyncio
 import contextlib
 import http.client
+import uuid
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -88,13 +90,37 @@ async def until(client: SocketClient, msg_type: str) -> dict[str, Any]:
     return message
 
 
-async def sell(client: SocketClient, contract_id: int) -> dict[str, Any]:
-    """Sell a contract once it has begun."""
+async def can_be_sold(client: SocketClient, contract_id: int) -> None:
+    """Wait until a contract has begun."""
     watched = {"proposal_open_contract": 1, "contract_id": contract_id, "subscribe": 1}
     told = (await client.ask(watched))["proposal_open_contract"]
     while not told["is_valid_to_sell"]:
         told = (await until(client, "proposal_open_contract"))["proposal_open_contract"]
+
+
+async def sell(client: SocketClient, contract_id: int) -> dict[str, Any]:
+    """Sell a contract once it has begun."""
+    await can_be_sold(client, contract_id)
     return await client.ask({"sell": contract_id, "price": 0})
+
+
+async def check_done_once(clients: Sequence[SocketClient]) -> None:
+    """Let clients of one account race with the same requests, each under its key."""
+    key = str(uuid.uuid4())
+    order = {**CALL, "amount": 1, "duration": 1, "duration_unit": "d"}
+    bought = await clients[0].ask({"buy": 1, "price": 10, "parameters": order})
+    contract_id = bought["buy"]["contract_id"]
+    await can_be_sold(clients[0], contract_id)
+    sale: dict[str, Any] = {"sell": contract_id, "price": 0}
+    creation: dict[str, Any] = {"token_create": 1, "name": f"Once {key[:8]}", "scopes": ["read"]}
+    for request in (sale, creation):
+        keyed = {**request, "passthrough": {"idempotency_key": key}}
+        replies = await asyncio.gather(
+            *(client.ask(keyed) for client in clients for _ in range(10))
+        )
+        [call] = {reply["msg_type"] for reply in replies}
+        assert not any("error" in reply for reply in replies), replies
+        assert all(reply[call] == replies[0][call] for reply in replies)
 
 
 async def sign_in(owner: SocketClient) -> None:

@@ -85,7 +85,10 @@ def token_checked_beforehand() -> None:
     buy = desk.Desk.buy
 
     async def bought(
-        self: desk.Desk, guard: ledger.Guard, purchase: Callable[[float], Purchase]
+        self: desk.Desk,
+        guard: ledger.Guard,
+        purchase: Callable[[float], Purchase],
+        record: Any = None,
     ) -> BoughtContract:
         await self._store.read(guard)
         await asyncio.sleep(WINDOW * 10)
@@ -93,7 +96,7 @@ def token_checked_beforehand() -> None:
         def unguarded(reader: Snapshot) -> None:
             pass
 
-        return await buy(self, unguarded, purchase)
+        return await buy(self, unguarded, purchase, record)
 
     desk.Desk.buy = bought  # type: ignore[method-assign]
 

@@ -641,11 +641,14 @@ async def test_calls_are_listed_by_either_name_of_the_program(gateway: Served) -
     assert rows["balance"]["needs"] == ["read", "trading_information"]
     assert rows["topup_virtual"]["needs"] == ["trade"]
     assert rows["ticks"]["needs"] == []
+    assert rows["ticks"]["idempotency_key"] is None
+    assert rows["sell"]["idempotency_key"] == [1, 64]
+    assert rows["token_create"]["idempotency_key"] == [32, 64]
     assert rows["ticks"]["needs_login"] is False
     standings = {name: rows[name]["standing"] for name in ("ticks", "consent", "sign_in")}
     assert standings == {"ticks": None, "consent": "owner", "sign_in": "pages"}
     heading, *lines = as_text.splitlines()
-    assert heading.split() == ["call", "needs", "what", "it", "does"]
+    assert heading.split() == ["call", "needs", "key", "what", "it", "does"]
     assert [line.split()[0] for line in lines] == list(rows)
     for line, row in zip(lines, rows.values(), strict=True):
         assert line.rstrip().endswith(row["sentence"])

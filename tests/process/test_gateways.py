@@ -28,6 +28,7 @@ from tests.effort import cases
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
+    check_done_once,
     check_one_market,
     code_form,
     connect_app,
@@ -96,6 +97,11 @@ async def test_a_contract_is_followed_and_sold_at_the_other_gateway(both: Gatewa
         portfolio = (await one.ask({"portfolio": 1}))["portfolio"]["contracts"]
         assert contract_id not in {contract["contract_id"] for contract in portfolio}
         assert await one.refused({"sell": contract_id, "price": 0}) == "NoOpenPosition"
+
+
+async def test_a_keyed_request_that_is_sent_to_both_is_done_once(both: Gateways) -> None:
+    async with both.signed_in() as clients:
+        await check_done_once(clients)
 
 
 async def new_token(client: SocketClient, name: str) -> str:

@@ -25,6 +25,7 @@ from tests import stores
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
+    check_done_once,
     check_one_market,
     code_form,
     connect_app,
@@ -110,6 +111,13 @@ async def test_clients_of_both_workers_see_one_account(gateway: Workers) -> None
             )
             after = bought["buy"]["balance_after"]
             assert (await watcher.ask({"balance": 1}))["balance"]["balance"] == after
+
+
+async def test_a_keyed_request_that_is_sent_to_both_is_done_once(gateway: Workers) -> None:
+    async with gateway.at_both() as clients:
+        for client in clients:
+            await client.authorize(gateway.token)
+        await check_done_once(clients)
 
 
 async def test_streams_of_both_workers_get_each_entry_once_in_order(gateway: Workers) -> None:

@@ -18,6 +18,8 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.copying import Copies
 from scopegate.exchange.ledger import Account, Entry, Posting
 from scopegate.exchange.payments import Order, Parties, Payment, PaymentService
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.session import Session
 from scopegate.store import sqlite as store
 from scopegate.store.sqlite_connection import SqliteConnection
 from scopegate.store.transactions import Transaction, WrittenJob
@@ -99,7 +101,10 @@ def unguarded_debit() -> None:
     ledger.post_unannounced = posted_before
 
     async def buy(
-        self: desk.Desk, guard: ledger.Guard, made: Callable[[float], Purchase]
+        self: desk.Desk,
+        guard: ledger.Guard,
+        made: Callable[[float], Purchase],
+        record: object = None,
     ) -> BoughtContract:
         purchase = made(self._trade_clock.now())
 
@@ -143,10 +148,10 @@ def copies_afterwards() -> None:
         pass
 
     async def buy_first(
-        self: desk.Desk, guard: ledger.Guard, made: Callable[[float], Purchase]
+        self: desk.Desk, guard: ledger.Guard, made: Callable[[float], Purchase], record: Any = None
     ) -> BoughtContract:
         purchase = made(self._trade_clock.now())
-        bought, quote = await buy(self, guard, lambda now: purchase), purchase.quote
+        bought, quote = await buy(self, guard, lambda now: purchase, record), purchase.quote
         await self._store.write(
             lambda transaction: copy(self._copying.copies, transaction, bought, quote)
         )
@@ -212,9 +217,27 @@ def payment_by_halves() -> None:
     PaymentService.transfer = transfer  # type: ignore[method-assign]
 
 
+def recorded_afterwards() -> None:
+    """A reply is recorded under its idempotency key in the transaction after the one of its job."""
+
+    async def write_reply(
+        self: Access, session: Session, job: Any, reply_of: Any, *, audited: str | None = None
+    ) -> Any:
+        reply = reply_of(await self.write(session.grant, job, audited=audited))
+        keyed = session.keyed
+        if keyed is not None:
+            await self.write(session.grant, lambda done: keyed.record(done, reply))
+        return reply
+
+    Access.write_reply = write_reply  # type: ignore[method-assign]
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     mutant.__name__: mutant
-    for mutant in (reply_before_commit, unguarded_debit, copies_afterwards, payment_by_halves)
+    for mutant in (
+        *(reply_before_commit, unguarded_debit, copies_afterwards, payment_by_halves),
+        recorded_afterwards,
+    )
 }
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ BOUNDED = {
     "device_requests": "Requests of devices for consent",
     "email_codes": "Codes by e-mail",
     "links": "Ended authorizations of apps",
+    "recorded_replies": "Replies to requests with an idempotency key",
     "refresh_tokens": "Refresh tokens of apps",
     "restrictions": "Restrictions of tokens",
     "apps": "Deleted apps",
@@ -44,6 +45,7 @@ OLD = {
     "device_requests": "1 = 1",
     "email_codes": "1 = 1",
     "links": "ended_at IS NOT NULL",
+    "recorded_replies": "1 = 1",
     "refresh_tokens": "1 = 1",
     "restrictions": "networks = 'old'",
     "sign_ins": "address = 'old'",
@@ -165,6 +167,12 @@ def _old_rows(transaction: Transaction, user_id: int, loginids: list[str], marke
         "INSERT INTO email_codes (digest, email, kind, sent_at) VALUES (?, 'old', 'old', ?)",
         b"old",
         time.time() - 2 * HOUR,
+    )
+    execute(
+        "INSERT INTO recorded_replies (digest, owner, at, reply) VALUES (?, 'old', ?, ?)",
+        b"old",
+        time.time() - 8 * DAY,
+        b"old",
     )
     for _ in range(MAX_STORED_CHANGES + 250):
         execute("INSERT INTO changes (kind, data) VALUES ('nothing', '{}')")

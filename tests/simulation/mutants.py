@@ -230,7 +230,7 @@ def token_checked_beforehand() -> None:
     """A token is checked before a transaction, and not in it."""
 
     def make(guard: Any) -> Any:
-        def guarded(self: Access, grant: Any) -> Any:
+        def guarded(self: Access, grant: Any, keyed: Any = None) -> Any:
             return lambda reader: None
 
         return guarded

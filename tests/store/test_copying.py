@@ -65,6 +65,8 @@ ROWS = (
     "INSERT INTO copy_reports (id, copier, trader, action, original, contract_id, at)"
     " VALUES (1, 'CR900001', 'VRTC9000001', 'buy', 11, 11, 14)",
     "INSERT INTO email_codes (digest, email, kind, sent_at) VALUES ({blob1}, 'a@b.c', 'x', 15)",
+    "INSERT INTO recorded_replies (digest, owner, at, reply)"
+    " VALUES ({blob1}, 'CR900001', 1795928293.123456, {blob2})",
     "INSERT INTO self_exclusions (loginid, max_balance) VALUES ('CR900001', 5)",
     "INSERT INTO financial_assessments (user_id, answers) VALUES (7, '{{}}')",
     "INSERT INTO markups (contract_id, app_id, loginid, amount, cents, booked_by, at)"

@@ -10,6 +10,7 @@ from scopegate import (
     Access,
     AccountRequest,
     ApiError,
+    Idempotency,
     One,
     Session,
     Snapshot,
@@ -84,7 +85,7 @@ class Places:
         # Unlike `store.write`, this commits nothing for a token that was revoked meanwhile.
         return {"place_add": await self._access.write(grant, job)}
 
-    @call("place_remove", needs=PLACES)
+    @call("place_remove", needs=PLACES, idempotency=Idempotency.RECORDED)
     async def place_remove(self, request: PlaceRemove, session: Session) -> PlaceRemoveReply:
         """Remove a place. The reply is 1, or 0 if it is not on the list."""
         grant = session.grant
@@ -97,7 +98,9 @@ class Places:
             )
             return cursor.rowcount
 
-        return {"place_remove": await self._access.write(grant, job)}
+        return await self._access.write_reply(
+            session, job, lambda removed: {"place_remove": removed}
+        )
 
     @call("place_list", needs=(FORECASTS, PLACES))
     async def place_list(self, request: PlaceList, session: Session) -> PlaceListReply:
