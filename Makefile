@@ -14,7 +14,7 @@ SHORT_ON_POSTGRESQL := tests/exchange/test_payments_machine.py tests/scenarios/t
   tests/process/test_two_writers.py
 # Neither pages nor frames, proxies, published clients and the bots of the examples depend on the database.
 NOT_ON_POSTGRESQL := tests/browser tests/conformance tests/deploy tests/clients tests/test_example_bots.py
-PRODUCT := exchange gateway handlers runtime schemas scopegate store
+PRODUCT := client exchange gateway handlers runtime schemas scopegate store
 SOURCES := $(PRODUCT) tests examples bench docs .ci
 
 # Hundreds of processes start in the tests: they find modules compiled, whatever the shell says.
