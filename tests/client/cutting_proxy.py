@@ -51,6 +51,11 @@ class CuttingProxy:
         async with self._attempt:
             await self._attempt.wait_for(lambda: self.opened >= wanted)
 
+    async def until_cut(self, cuts: int) -> None:
+        """Wait until so many connections were cut, from the beginning on."""
+        async with self._attempt:
+            await self._attempt.wait_for(lambda: self.cuts >= cuts)
+
     def cut(self) -> None:
         """Cut every open connection."""
         for task in self._passing:
@@ -82,6 +87,8 @@ class CuttingProxy:
         finally:
             self._passing.discard(task)
             _close(writer, resets=cut.resets)
+            async with self._attempt:
+                self._attempt.notify_all()
 
     async def _pass_on(
         self, cut: Cut, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
