@@ -425,8 +425,10 @@ def pages() -> dict[Path, Callable[[], str]]:
     """What is generated, by path from the root."""
     made: dict[Path, Callable[[], str]] = {
         EXAMPLES: reply_examples.encoded,
-        HERE.parent / "client" / "calls.py": client_calls.calls_module,
-        HERE.parent / "client" / "messages.py": client_calls.messages_module,
+        client_calls.CLIENT / "calls.py": client_calls.calls_module,
+        client_calls.CLIENT / "messages.py": client_calls.messages_module,
+        client_calls.SCRIPT: client_calls.script,
+        client_calls.DECLARATIONS: client_calls.declarations,
         HERE / "calls" / "README.md": calls_index,
         HERE / "contracts.md": contracts_page,
         HERE / "licences.md": licences_page,

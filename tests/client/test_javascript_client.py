@@ -1,0 +1,70 @@
+"""The JavaScript client in Node: what it sees under cuts equals the ledger."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from tests.browser.tools import missing, node_module
+from tests.client.cut_trading import trading_gateway
+from tests.client.cutting_proxy import random_cuts
+from tests.product_files import ROOT
+from tests.served import Served, fetch
+
+CLIENT = ROOT / "client" / "scopegate-client.js"
+PURCHASES = 25
+
+
+def assert_all_is_seen(seen: dict[str, Any], served: Served) -> None:
+    """What a client in JavaScript has seen is what the gateway has stored."""
+    with contextlib.closing(sqlite3.connect(served.db)) as database:
+        rows = database.execute(
+            "SELECT id, balance_after FROM ledger WHERE loginid = ? ORDER BY id",
+            [served.loginids[0]],
+        ).fetchall()
+        contracts = [number for (number,) in database.execute("SELECT id FROM contracts")]
+    assert seen["gaps"] == []
+    assert seen["entries"] == [number for number, _ in rows[1:]]
+    assert seen["balances"] == [units / 100 for _, units in rows]
+    assert sorted(seen["bought"]) == sorted(seen["closed"]) == sorted(contracts)
+    assert {later - epoch for epoch, later in itertools.pairwise(seen["ticks"])} == {1}
+
+
+async def test_nothing_is_lost_or_doubled_in_node(tmp_path: Path) -> None:
+    node = shutil.which("node") or missing("node is missing")
+    program = tmp_path / "trading.mjs"
+    for name in ("trading.mjs", "trading.js"):
+        shutil.copy(Path(__file__).with_name(name), tmp_path / name)
+    (tmp_path / "node_modules").symlink_to(node_module("ws").parent)
+    async with trading_gateway(tmp_path) as (served, proxy, token):
+        proxy.next_cut = random_cuts(random.Random(2), 20_000).__next__
+        url = f"ws://127.0.0.1:{proxy.port}/websockets/v3"
+        running = await asyncio.create_subprocess_exec(
+            *(node, program, CLIENT, url, token, str(PURCHASES)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(60):
+                printed, complaints = await running.communicate()
+        finally:
+            if running.returncode is None:
+                running.kill()
+                await running.wait()
+        assert complaints == b""
+        seen = json.loads(printed)
+        assert seen["connections"] > 3
+        assert_all_is_seen(seen, served)
+
+
+async def test_a_gateway_serves_the_client_to_pages_of_any_origin(tmp_path: Path) -> None:
+    async with trading_gateway(tmp_path) as (served, _, _):
+        status, kind, body = await asyncio.to_thread(fetch, f"{served.page}scopegate-client.js")
+        assert (status, kind, body) == (200, "text/javascript", CLIENT.read_bytes())
+        status, _, body = await asyncio.to_thread(fetch, f"{served.page}scopegate-client.d.ts")
+        assert (status, body) == (200, CLIENT.with_suffix(".d.ts").read_bytes())
