@@ -275,7 +275,7 @@ def messages_module() -> str:
         "from __future__ import annotations",
         "",
         "from decimal import Decimal",
-        "from typing import Any, Literal, NotRequired, TypedDict",
+        "from typing import Any, Literal, NotRequired, TypedDict, final",
         "",
         "Number = float | Decimal",
         '"""A number of a request; a `Decimal` is sent exactly."""',
@@ -291,7 +291,8 @@ def messages_module() -> str:
     for name in in_use():
         lines += typed_dict(name, definitions()[name], given=name in in_requests())
     for name, body in replies_in_use().items():
-        lines += typed_dict(name, {**body, "properties": own_fields(body)}, given=False)
+        made = typed_dict(name, {**body, "properties": own_fields(body)}, given=False)
+        lines += [*made[:2], "@final", *made[2:]]  # `"history" in reply` distinguishes them
     for call in offered():
         if (stream := STREAMS.get(call.name)) is not None and len(bodies(call)) > 2:
             union = " | ".join(name for name, _ in bodies(call).values())
