@@ -47,7 +47,7 @@ MAX_OPEN = 40
 LONGEST_LIFE = 30_000
 """Bytes after which a connection is cut at the latest."""
 SOON = Backoff(first=0.002, longest=0.1)
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Real seconds that the streams may take to the end, and a purchase."""
 SCOPES = "read,trade,trading_information"
 
@@ -118,24 +118,27 @@ class CutTrading:
                 await self.proxy.until_cut(cuts * (number + 1) // (kills + 1))
                 _raise_failures([*trading, *reading])
                 if number < kills:
-                    await self.kill()
+                    await self.restart(kills=True)
+            await self.restart(kills=False)
             self.is_over = True
             async with self._changed:
                 self._changed.notify_all()
-            async with asyncio.timeout(PATIENCE):
-                await asyncio.gather(*trading)
-                self.proxy.next_cut = Cut
-                async with self._changed:
-                    await self._changed.wait_for(self._all_is_seen)
+            # What is not seen in time is found by `violations`.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await asyncio.gather(*trading)
+                    self.proxy.next_cut = Cut
+                    async with self._changed:
+                        await self._changed.wait_for(self._all_is_seen)
             for seen, client in zip(self.seen, clients, strict=True):
                 seen.connections = client.connections
 
-    async def kill(self) -> None:
-        """Kill the gateway, and start it again at another port."""
-        await asyncio.to_thread(self.served.kill)
+    async def restart(self, *, kills: bool) -> None:
+        """Kill the gateway, or ask it to stop, and start it again at another port."""
+        await asyncio.to_thread(self.served.kill if kills else self.served.stop)
         await asyncio.to_thread(self.served.start)
         self.proxy.to = _port(self.served)
-        self.kills += 1
+        self.kills += kills
 
     # What the clients do.
 

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from scopegate.client import (
     AccessError,
@@ -415,6 +417,60 @@ async def test_a_status_that_does_not_pass_ends_the_client(place: Place) -> None
             async with Client(url, backoff=SOON, timeout=0.2):
                 pass
         assert len(attempts) == 1
+
+
+@asynccontextmanager
+async def closing(code: int, *, answers: int) -> AsyncIterator[tuple[str, list[str]]]:
+    """A server that closes each connection with this code after so many answers.
+
+    What it was sent is in the list.
+    """
+    received: list[str] = []
+
+    async def handle(socket: ServerConnection) -> None:
+        for _ in range(answers):
+            received.append(str(await socket.recv()))
+            message = orjson.loads(received[-1])
+            reply = {"req_id": message["req_id"], "msg_type": "time", "time": 1, "authorize": {}}
+            await socket.send(orjson.dumps(reply), text=True)
+        received.append(str(await socket.recv()))
+        await socket.close(code, "for a test")
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"ws://127.0.0.1:{port}", received
+
+
+async def test_a_connection_that_the_operator_ends_is_not_made_again() -> None:
+    async with closing(4403, answers=1) as (url, received):
+        async with Client(url, "token", backoff=SOON) as client:
+            with pytest.raises(AccessError, match="for a test") as ended:
+                await client.time()
+        assert ended.value.code == "SessionEnded"
+        assert len(received) == 2
+
+
+async def test_a_restarted_gateway_is_found_again() -> None:
+    async with closing(1012, answers=1) as (url, received):
+        async with Client(url, "token", backoff=SOON, timeout=0.3) as client:
+            with pytest.raises(CallTimeout, match="did not change anything"):
+                await client.time()
+        assert len(received) > 4
+        assert len({text for text in received if "time" in text}) == 1
+
+
+async def test_a_client_that_was_too_fast_waits() -> None:
+    async with closing(4429, answers=1) as (url, received):
+        async with Client(url, "token", backoff=SOON, timeout=0.3) as client:
+            with pytest.raises(CallTimeout, match="4429"):
+                await client.time()
+        assert len(received) == 2
+
+
+async def test_a_message_that_breaks_the_connection_is_not_sent_again() -> None:
+    async with closing(1009, answers=1) as (url, _), Client(url, "token", backoff=SOON) as client:
+        with pytest.raises(ConnectionLost, match="1009"):
+            await client.buy(price=1, parameters=RISE)
 
 
 def test_each_error_is_an_error_of_the_client() -> None:
