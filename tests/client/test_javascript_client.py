@@ -10,11 +10,14 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from scopegate.listening import listen
 from scopegate.testing import world
 from tests.browser.tools import missing, node_module
+from tests.client import counting
 from tests.client.cut_trading import trading_gateway
-from tests.client.cutting_proxy import random_cuts
+from tests.client.cutting_proxy import cutting_proxy, random_cuts
 from tests.product_files import ROOT
 from tests.served import Served, fetch
 
@@ -72,3 +75,62 @@ async def test_a_gateway_serves_the_client_and_its_types() -> None:
         assert (status, kind, body) == (200, "text/javascript", CLIENT.read_bytes())
         status, _, body = await asyncio.to_thread(fetch, f"{page}.d.ts")
         assert (status, body) == (200, CLIENT.with_suffix(".d.ts").read_bytes())
+
+
+async def test_a_bot_sees_what_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The program asks for what is to happen to its connection and to the market."""
+    monkeypatch.setattr("scopegate.handlers.exchange.account_calls.MAX_MISSED", 2)
+    counting.made.clear()
+    node = shutil.which("node") or missing("node is missing")
+    program = Path(shutil.copy(Path(__file__).with_name("behaviour.mjs"), tmp_path))
+    (tmp_path / "node_modules").symlink_to(node_module("ws").parent)
+    async with (
+        world(handlers=["tests.client.counting"]) as here,
+        listen(here.gateway) as port,
+        cutting_proxy(port) as proxy,
+    ):
+        waiting: set[asyncio.Task[None]] = set()
+
+        async def do(what: str) -> None:
+            match what.split():
+                case ["advance", seconds]:
+                    here.clock.advance(float(seconds))
+                case ["cut", "after", "replies"]:
+                    waiting.add(asyncio.create_task(proxy.cut_after("replies")))
+                    await asyncio.sleep(0)
+                case ["cut", "off"]:
+                    proxy.refuses = True
+                    proxy.cut()
+                    await proxy.attempts(2)
+                case ["cut"]:
+                    proxy.cut()
+                case ["go", "on"]:
+                    proxy.refuses = False
+                case _:
+                    raise AssertionError(what)
+
+        running = await asyncio.create_subprocess_exec(
+            *(node, program, CLIENT, f"ws://127.0.0.1:{proxy.port}", f"ws://127.0.0.1:{port}"),
+            *(await here.token(), await here.token()),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        try:
+            async with asyncio.timeout(60):
+                while (line := (await running.stdout.readline()).decode().strip()) not in (
+                    "done",
+                    "",
+                ):
+                    await do(line)
+                    running.stdin.write(b"ok\n")
+                complaints = (await running.stderr.read()).decode()
+        finally:
+            if running.returncode is None:
+                running.kill()
+            await running.wait()
+        assert (line, complaints) == ("done", "")
+        await asyncio.gather(*waiting)
