@@ -1,7 +1,9 @@
 """How long to wait before connecting again."""
 
-import random
+import secrets
 from dataclasses import dataclass
+
+_chance = secrets.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +21,4 @@ class Backoff:
         """Return the wait after this many failed attempts in a row, in seconds."""
         doublings = min(failures, 64)  # a float has an end
         longest = min(self.longest, self.first * self.factor**doublings)
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        return longest * _chance.uniform(0.5, 1.0)

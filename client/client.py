@@ -74,7 +74,7 @@ _ENDS_STREAMS = frozenset({_SIGNED_OUT, "InvalidToken"})
 """Errors of a stream whose token has ended."""
 
 _BACKOFF = Backoff()
-_log = logging.getLogger("scopegate.client")
+log = logging.getLogger("scopegate.client")
 
 
 class _LostError(Exception):
@@ -405,7 +405,7 @@ class Client(Calls):
             self._disconnected(problem)
             wait = max(problem.wait, self._backoff.wait(0 if worked else failures))
             failures = 0 if worked else failures + 1
-            _log.info("%s; connecting again in %.1f s", problem.reason, wait)
+            log.info("%s; connecting again in %.1f s", problem.reason, wait)
             await asyncio.sleep(wait)
 
     async def _until_lost(self) -> _LostError:
