@@ -66,6 +66,11 @@ KEYED = frozenset(
 """The calls that take an `idempotency_key`."""
 
 
+def takes_key(call: Call) -> bool:
+    """Whether a call takes an `idempotency_key`, so that it may be repeated with it."""
+    return call.name in KEYED
+
+
 def reads(call: Call) -> bool:
     """Whether a call changes nothing, so that it may be repeated."""
     if call.name in CHANGES_ALTHOUGH:
@@ -367,7 +372,7 @@ def calls_module() -> str:
         "",
         *name_set("READS", (call.name for call in offered() if reads(call))),
         '"""The calls that change nothing: they are repeated after a lost connection."""',
-        *name_set("KEYED", KEYED),
+        *name_set("KEYED", (call.name for call in offered() if takes_key(call))),
         '"""The calls that take an `idempotency_key`: they are repeated with it."""',
         "",
         "",
@@ -534,20 +539,20 @@ def call_method(call: Call) -> Iterator[str]:
         needed |= {ONE_REPLY[call.name]}
     type_, is_whole_reply = reply_type(call, titles_of(call, streams=False))
     more = ["timeout: float | None = None"]
-    if call.name in KEYED:
+    if takes_key(call):
         more.append("idempotency_key: str | None = None")
     yield ""
     yield f"    async def {call.name}("
     yield from signature(call, call.name, more, required=needed)
     yield f"    ) -> {type_}:"
     notes = described_parameters(call, required=needed)
-    if call.name in KEYED:
+    if takes_key(call):
         notes += [
             "        - `idempotency_key`: The key of an earlier attempt, whose result is wanted.",
         ]
     yield from documented(sentence(call), notes)
     yield from arguments_of(call)
-    key = ", idempotency_key" if call.name in KEYED else ""
+    key = ", idempotency_key" if takes_key(call) else ""
     method = "_fields" if is_whole_reply else "_body"
     asked = f'await self.{method}("{call.name}", arguments, timeout{key})'
     line = f"        reply: {type_} = {asked}"
@@ -589,7 +594,7 @@ def script() -> str:
     before, begin, rest = SCRIPT.read_text().partition("// <generated>")
     head, end, after = rest.partition("// </generated>")
     lines = [head.splitlines()[0].strip(), *js_set("READS", filter(reads, offered()))]
-    lines += js_set("KEYED", (call for call in offered() if call.name in KEYED))
+    lines += js_set("KEYED", (call for call in offered() if takes_key(call)))
     lines += js_set("WHOLE", (call for call in offered() if reply_is_whole(call)))
     lines += ["/** Each call, with what its own field is: null for 1, else its default or none. */"]
     lines += ["const METHODS = {"]
@@ -685,7 +690,7 @@ def ts_methods(call: Call) -> Iterator[str]:
     others = {name: field for name, field in fields.items() if name != call.name}
     own = fields.get(call.name)
     if call.name not in ONLY_STREAMS:
-        options = "KeyedOptions" if call.name in KEYED else "CallOptions"
+        options = "KeyedOptions" if takes_key(call) else "CallOptions"
         type_ = ts_reply(call, titles_of(call, streams=False))
         name = camel(call.name) + "Fields"
         yield from ts_method(
