@@ -233,7 +233,7 @@ class Client(Calls):
         `CallError`.
         """
         name = _name_of(request)
-        message = {**request}
+        message = {field: value for field, value in request.items() if field != "req_id"}
         if name == "ticks":
             message.setdefault("subscribe", 0)
         if message.get("subscribe"):
@@ -332,6 +332,7 @@ class Client(Calls):
 
     def _subscribed(self, request: Message, after: int | None) -> Subscription:
         name = _name_of(request)
+        request.pop("req_id", None)
         if name == "buy":
             raise ValueError("Use `buy`, and follow the contract with `open_contracts`.")
         if isinstance(request.get("ticks"), list):
@@ -359,7 +360,7 @@ class Client(Calls):
     def _open_stream(self, stream: Subscription) -> None:
         """Subscribe, at once or with the next connection."""
         if self._end is not None:
-            stream.end(self._end if isinstance(self._end, AccessError) else None)
+            stream.end(self._end_of_streams)
             return
         self._streams.pop(stream.req_id, None)
         stream.req_id = next(self._ids)
@@ -386,14 +387,15 @@ class Client(Calls):
         """Connect, and connect again, until that is refused for good."""
         try:
             await self._connect_again_and_again()
-        except BaseException as problem:
-            self._finish(
-                problem
-                if isinstance(problem, AccessError)
-                else ClosedError(f"The client has ended: {_sentence(problem)}.")
-            )
-            if not isinstance(problem, AccessError):
-                raise
+        except AccessError as refused:
+            self._finish(refused)
+        except asyncio.CancelledError:
+            self._finish(ClosedError("The client is closed."))
+            raise
+        except Exception as problem:  # noqa: BLE001 - all calls and streams raise it
+            failed = ClientError(f"The client has failed: {_sentence(problem)}.")
+            failed.__cause__ = problem
+            self._finish(failed)
 
     async def _connect_again_and_again(self) -> None:
         loop = asyncio.get_running_loop()
@@ -513,10 +515,15 @@ class Client(Calls):
             made.fail(self._end)
         for stream in self._streams.values():
             for each in (stream, *stream.next):
-                each.end(self._end if isinstance(self._end, AccessError) else None)
+                each.end(self._end_of_streams)
         self._streams.clear()
         if self._first is not None and not self._first.done():
             self._first.set_exception(self._end)
+
+    @property
+    def _end_of_streams(self) -> ClientError | None:
+        """The error with which streams end; `None` if the client was closed."""
+        return None if isinstance(self._end, ClosedError) else self._end
 
     def _raise_if_ended(self) -> None:
         if self._end is not None:
@@ -613,10 +620,12 @@ def _with_app_id(url: str, app_id: int) -> str:
 
 
 def _name_of(request: Mapping[str, Any]) -> str:
-    """Return the name of a call: the first key of its request."""
-    name = next(iter(request), None)
+    """Return the name of a call: the first key of its request. Raises `ValueError`."""
+    name = next((field for field in request if field not in _ANYWHERE), None)
     if name is None:
         raise ValueError("A request begins with the name of its call.")
+    if name in ("authorize", "logout"):
+        raise ValueError("A client signs in by itself: make one for each token.")
     return name
 
 
@@ -629,6 +638,8 @@ def _message(name: str, arguments: Mapping[str, Any]) -> Message:
     return message
 
 
+_ANYWHERE = frozenset({"loginid", "passthrough", "req_id", "subscribe"})
+"""The fields that any request may have."""
 _ENVELOPE = frozenset(
     {"echo_req", "req_id", "passthrough", "msg_type", "subscription", "position", "gap"}
 )

@@ -213,6 +213,7 @@ const SIGN_IN_LATER = new Set(
 const STREAM_LATER = new Set(
   ["RateLimit", "StorageUnavailable", "Timeout", "InternalServerError"],
 );
+const ANYWHERE = new Set(["loginid", "passthrough", "req_id", "subscribe"]);
 const ENVELOPE = new Set(
   ["echo_req", "req_id", "passthrough", "msg_type", "subscription", "position", "gap"],
 );
@@ -686,8 +687,8 @@ export class Client {
    * name of the call. `repeat` is whether it may be sent again after a lost connection.
    */
   async call(request, { timeout = this.#timeout, repeat } = {}) {
-    const name = Object.keys(request)[0];
-    const message = { ...request };
+    const name = nameOf(request);
+    const { req_id: _, ...message } = request;
     if (name === "ticks") {
       message.subscribe ??= 0;
     }
@@ -757,7 +758,8 @@ export class Client {
   }
 
   #subscribed(request, after) {
-    const name = Object.keys(request)[0];
+    const name = nameOf(request);
+    delete request.req_id;
     if (name === "buy") {
       throw new TypeError("Use `buy`, and follow the contract with `open_contracts`.");
     }
@@ -1053,6 +1055,18 @@ function argumentsOf(own, given) {
     return [own, first, given[1] ?? {}]; // its default
   }
   return [first, given[1] ?? {}, given[2] ?? {}];
+}
+
+/** The name of a call: the first key of its request. */
+function nameOf(request) {
+  const name = Object.keys(request).find((field) => !ANYWHERE.has(field));
+  if (name === undefined) {
+    throw new TypeError("A request begins with the name of its call.");
+  }
+  if (name === "authorize" || name === "logout") {
+    throw new TypeError("A client signs in by itself: make one for each token.");
+  }
+  return name;
 }
 
 function requestOf(name, own, fields) {

@@ -195,6 +195,16 @@ async def test_errors_of_calls_have_their_parts(place: Place) -> None:
                 pass
         with pytest.raises(ValueError, match=f"{MAX_REQUEST} are allowed"):
             await client.call({"ping": 1, "passthrough": {"much": "x" * 70_000}})
+        assert (await client.call({"req_id": 0, "time": 1}))["time"] == NOON
+        for request in ({"authorize": "x"}, {"logout": 1}):
+            with pytest.raises(ValueError, match="make one for each token"):
+                await client.call(request)
+        with pytest.raises(ValueError, match="name of its call"):
+            await client.call({"passthrough": {}})
+        with pytest.raises(ValueError, match="`subscribe`"):
+            await client.call({"balance": 1, "subscribe": 1})
+        with pytest.raises(ValueError, match="`open_contracts`"):
+            client.subscribe({"buy": 1})
         with pytest.raises(ValueError, match="each symbol"):
             client.subscribe({"ticks": ["R_100", "R_50"]})
 
@@ -465,6 +475,21 @@ async def test_a_client_that_was_too_fast_waits() -> None:
             with pytest.raises(CallTimeout, match="4429"):
                 await client.time()
         assert len(received) == 2
+
+
+async def test_a_gateway_that_speaks_nonsense_ends_the_client() -> None:
+    async def handle(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send("nonsense")
+        await socket.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with Client(f"ws://127.0.0.1:{port}") as client:
+            ticks = client.ticks("R_100")
+            for ending in (anext(ticks), client.time()):
+                with pytest.raises(ClientError, match="has failed: JSONDecodeError"):
+                    await ending
 
 
 async def test_a_message_that_breaks_the_connection_is_not_sent_again() -> None:
