@@ -12,9 +12,9 @@ ON_POSTGRESQL := SCOPEGATE_TEST_STORE=postgresql $(BIN)/python -m pytest -n 3 --
 SHORT_ON_POSTGRESQL := tests/exchange/test_payments_machine.py tests/scenarios/test_consent.py tests/scenarios/test_races.py \
   tests/scenarios/test_restart.py tests/scenarios/test_tokens.py tests/process/test_kill.py tests/process/test_kill_payments.py \
   tests/process/test_two_writers.py
-# Neither pages nor frames, proxies, published clients and the bots of the examples depend on the database.
-NOT_ON_POSTGRESQL := tests/browser tests/conformance tests/deploy tests/clients tests/test_example_bots.py
-PRODUCT := exchange gateway handlers runtime schemas scopegate store
+# Neither pages nor frames, proxies, clients and the bots of the examples depend on the database.
+NOT_ON_POSTGRESQL := tests/browser tests/conformance tests/deploy tests/client tests/clients tests/test_example_bots.py
+PRODUCT := client exchange gateway handlers runtime schemas scopegate store
 SOURCES := $(PRODUCT) tests examples bench docs .ci
 
 # Hundreds of processes start in the tests: they find modules compiled, whatever the shell says.

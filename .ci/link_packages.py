@@ -10,7 +10,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PACKAGES = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
+PACKAGES = ("client", "exchange", "gateway", "handlers", "runtime", "schemas", "store")
 
 
 class LinkPackages(BuildHookInterface):

@@ -1,4 +1,4 @@
-"""Write the generated documentation: calls/, and the pages that `pages` names.
+"""Write the generated documentation: calls/, the client's calls, and the pages that `pages` names.
 
 The example replies (schemas/reply_examples.json) come first: the pages of the calls show them.
 
@@ -19,7 +19,7 @@ import orjson
 import structlog
 from pydantic_core import PydanticUndefined
 
-from docs import licences, reply_examples
+from docs import client_calls, licences, reply_examples
 from scopegate import paper_retention
 from scopegate.composition import declared
 from scopegate.exchange.contracts.catalogue import TYPES
@@ -444,6 +444,10 @@ def pages() -> dict[Path, Callable[[], str]]:
     """What is generated, by path from the root."""
     made: dict[Path, Callable[[], str]] = {
         EXAMPLES: reply_examples.encoded,
+        client_calls.CLIENT / "calls.py": client_calls.calls_module,
+        client_calls.CLIENT / "messages.py": client_calls.messages_module,
+        client_calls.SCRIPT: client_calls.script,
+        client_calls.DECLARATIONS: client_calls.declarations,
         HERE / "calls" / "README.md": calls_index,
         HERE / "contracts.md": contracts_page,
         HERE / "licences.md": licences_page,

@@ -13,12 +13,11 @@ losses too, and the market here moves by chance: past results say nothing about 
 """
 
 import asyncio
-import json
 import os
 import sys
-from typing import Any
 
-from websockets.asyncio.client import connect
+from scopegate.client import Client, ClientError
+from scopegate.client.messages import CopyShown
 
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 MAX_STAKE = 20.0
@@ -26,7 +25,7 @@ TRADES = 4
 """The bot stops after this many trades of the trader; each purchase and each sale is one."""
 
 
-def show(copy: dict[str, Any]) -> None:
+def show(copy: CopyShown) -> None:
     """Print one trade of the trader, and whether it was copied."""
     trade = f"{copy['action']} of {copy['trader_contract_id']} by {copy['trader']}"
     if "code" in copy:
@@ -36,35 +35,26 @@ def show(copy: dict[str, Any]) -> None:
 
 
 async def main(token: str, trader: str, url: str = URL) -> None:
-    async with connect(f"{url}?app_id=1089") as socket:
-        # Requests are answered in order, so the bot listens before anything can be copied.
-        for request in (
-            {"authorize": token},
-            {"copy_report": 1, "subscribe": 1, "limit": 0},
-            {"copy_start": trader, "max_trade_stake": MAX_STAKE},
-        ):
-            await socket.send(json.dumps(request))
+    # The bot listens before anything can be copied.
+    async with Client(url, token) as client, client.copy_reports(limit=0) as reports:
+        await client.copy_start(trader, max_trade_stake=MAX_STAKE)
+        print("copying", flush=True)
         seen = 0
-        async for text in socket:
-            message = json.loads(text)
-            kind = message["msg_type"]
-            if "error" in message:
-                sys.exit(f"{kind}: {message['error']['message']}")
-            if kind == "copy_start":
-                print("copying", flush=True)
-            elif kind == "copy_report":
-                for copy in message["copy_report"]["copies"]:
-                    show(copy)
-                    seen += 1
-                    if seen == TRADES:
-                        await socket.send(json.dumps({"copy_stop": trader}))
-            elif kind == "copy_stop":
-                print("stopped")
-                return
+        async for report in reports:
+            for copy in report["copies"]:
+                show(copy)
+                seen += 1
+            if seen >= TRADES:
+                break
+        await client.copy_stop(trader)
+        print("stopped")
 
 
 if __name__ == "__main__":
     given = sys.argv[1:] or [os.environ.get(name, "") for name in ("TOKEN", "TRADER")]
     if len(given) < 2 or not all(given):
         sys.exit(__doc__)
-    asyncio.run(main(*given))
+    try:
+        asyncio.run(main(*given))
+    except ClientError as problem:
+        sys.exit(str(problem))

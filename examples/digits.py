@@ -11,13 +11,11 @@ costs more than it is worth.
 """
 
 import asyncio
-import itertools
-import json
 import os
 import sys
-from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from scopegate.client import Client, ClientError
+from scopegate.client.messages import OpenContract
 
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 SYMBOL = "1HZ100V"
@@ -25,58 +23,46 @@ ROUNDS = 6
 STAKE = 5.0
 LOOK_BACK = 9
 
-numbers = itertools.count(1)
 
-
-async def ask(socket: ClientConnection, **request: object) -> dict[str, Any]:
-    """Send a request and wait for its reply. Nothing is subscribed, so nothing else arrives."""
-    await socket.send(json.dumps({**request, "req_id": next(numbers)}))
-    return await reply(socket)
-
-
-async def reply(socket: ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(await socket.recv())
-    if "error" in message:
-        sys.exit(f"{message['msg_type']}: {message['error']['message']}")
-    return message
-
-
-async def last_digits(socket: ClientConnection) -> list[int]:
-    history = await ask(socket, ticks_history=SYMBOL, end="latest", count=LOOK_BACK)
+async def last_digits(client: Client) -> list[int]:
+    history = await client.ticks_history(SYMBOL, end="latest", count=LOOK_BACK, style="ticks")
+    assert "history" in history
     # Prices are numbers without trailing zeros, but these count as digits: add them again.
     decimals = history["pip_size"]
     return [int(f"{price:.{decimals}f}"[-1]) for price in history["history"]["prices"]]
 
 
-async def play(socket: ClientConnection) -> dict[str, Any]:
+async def play(client: Client) -> OpenContract:
     """Play one round and return the contract at its end."""
-    digits = await last_digits(socket)
+    digits = await last_digits(client)
     even = sum(digit % 2 == 0 for digit in digits)
-    side = "DIGITODD" if even > LOOK_BACK / 2 else "DIGITEVEN"
+    proposal = await client.proposal(
+        contract_type=(side := "DIGITODD" if even > LOOK_BACK / 2 else "DIGITEVEN"),
+        symbol=SYMBOL,
+        duration=1,
+        duration_unit="t",
+        basis="stake",
+        amount=STAKE,
+        currency="USD",
+    )
     print(*digits, f"{even} even of {LOOK_BACK}: {side}", end=" ", flush=True)
-    wanted = {"contract_type": side, "symbol": SYMBOL, "duration": 1, "duration_unit": "t"}
-    stake = {"basis": "stake", "amount": STAKE, "currency": "USD"}
-    proposal = (await ask(socket, proposal=1, **wanted, **stake))["proposal"]
     # A proposal can be bought by its id for a minute; `price` is the most that it may cost.
-    bought = await ask(socket, buy=proposal["id"], price=proposal["ask_price"], subscribe=1)
-    print(f"pays {bought['buy']['payout']:.2f}", end=" ", flush=True)
-    while True:  # updates of the contract arrive until it is sold
-        contract = (await reply(socket))["proposal_open_contract"]
-        if contract["is_sold"]:
-            break
+    bought = await client.buy(proposal["id"], price=proposal["ask_price"])
+    print(f"pays {bought['payout']:.2f}", end=" ", flush=True)
+    updates = client.open_contracts(contract_id=bought["contract_id"])
+    contract = [update async for update in updates][-1]  # they end when it is sold
     digit = contract["exit_tick_display_value"][-1]
     print(f"{digit} {contract['status']} {contract['profit']:+.2f}", flush=True)
-    return dict(contract)
+    return contract
 
 
 async def main(token: str, url: str = URL) -> None:
-    async with connect(f"{url}?app_id=1089") as socket:
-        await ask(socket, authorize=token)
-        ended = [await play(socket) for _ in range(ROUNDS)]
-        balance = (await ask(socket, balance=1))["balance"]
+    async with Client(url, token) as client:
+        ended = [await play(client) for _ in range(ROUNDS)]
+        balance = await client.balance()
         won = sum(contract["status"] == "won" for contract in ended)
         paid = sum(contract["buy_price"] for contract in ended)
-        got = sum(contract["sell_price"] for contract in ended)
+        got = sum(contract["sell_price"] or 0 for contract in ended)
         print(f"{won} of {ROUNDS} won: paid {paid:.2f}, got {got:.2f}, profit {got - paid:+.2f}")
         print(f"balance {balance['balance']:.2f} {balance['currency']}")
 
@@ -84,4 +70,7 @@ async def main(token: str, url: str = URL) -> None:
 if __name__ == "__main__":
     if len(sys.argv) == 1 and "TOKEN" not in os.environ:
         sys.exit(__doc__)
-    asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
+    try:
+        asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
+    except ClientError as problem:
+        sys.exit(str(problem))

@@ -11,12 +11,11 @@ decide when a contract ends, not its average result, which is the loss of the co
 """
 
 import asyncio
-import json
 import os
 import sys
-from typing import Any
 
-from websockets.asyncio.client import connect
+from scopegate.client import CallError, Client, ClientError
+from scopegate.client.messages import BuyParameters, OrderShown
 
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 SYMBOL = "1HZ100V"
@@ -25,7 +24,7 @@ MULTIPLIER = 400
 TAKE_PROFIT = 6.0
 STOP_LOSS = 5.0
 
-CONTRACT = {
+CONTRACT: BuyParameters = {
     "contract_type": "MULTUP",
     "symbol": SYMBOL,
     "basis": "stake",
@@ -36,54 +35,49 @@ CONTRACT = {
 }
 
 
-def show(name: str, order: dict[str, Any]) -> None:
+def show(name: str, order: OrderShown) -> None:
     print(f"{name} {order['order_amount']:+.2f} at {order['value']}", flush=True)
 
 
+async def halve_take_profit(client: Client, contract_id: int) -> None:
+    try:
+        changed = await client.contract_update(
+            contract_id=contract_id, limit_order={"take_profit": TAKE_PROFIT / 2}
+        )
+    except CallError as refused:  # too late: the contract has ended, as the next update says
+        print(refused, flush=True)
+    else:
+        show("moved the take profit:", changed["take_profit"])
+
+
 async def main(token: str, url: str = URL) -> None:
-    async with connect(f"{url}?app_id=1089") as socket:
-        # Requests of one connection are answered in order: no need to wait in between.
-        await socket.send(json.dumps({"authorize": token}))
-        buy = {"buy": 1, "price": STAKE, "parameters": CONTRACT, "subscribe": 1}
-        await socket.send(json.dumps(buy))
+    async with Client(url, token) as client:
+        bought = await client.buy(price=STAKE, parameters=CONTRACT)
+        print(bought["longcode"], flush=True)
         is_moved = False
-        # From here on, the bot only reacts to messages.
-        async for text in socket:
-            message = json.loads(text)
-            kind = message["msg_type"]
-            if "error" in message:
-                # A change may come too late: the contract has ended, as the next message says.
-                print(f"{kind}: {message['error']['message']}", flush=True)
-                if kind != "contract_update":
-                    sys.exit(1)
-            elif kind == "buy":
-                print(message["buy"]["longcode"], flush=True)
-            elif kind == "contract_update":
-                show("moved the take profit:", message["contract_update"]["take_profit"])
-            elif kind == "proposal_open_contract":
-                contract = message["proposal_open_contract"]
-                if contract["is_sold"]:
-                    print(
-                        f"{contract['status']} at {contract['exit_tick_display_value']}:"
-                        f" {contract['profit']:+.2f} {contract['currency']}"
-                    )
-                    return
-                if not is_moved and "entry_tick" in contract:
-                    is_moved = True
-                    print(f"entered at {contract['entry_tick_display_value']}", flush=True)
-                    for name, order in contract["limit_order"].items():
-                        show(name.replace("_", " ") + ":", order)
-                    change = {
-                        "contract_update": 1,
-                        "contract_id": contract["contract_id"],
-                        "limit_order": {"take_profit": TAKE_PROFIT / 2},
-                    }
-                    await socket.send(json.dumps(change))
-                spot = contract["current_spot_display_value"]
-                print(f"{spot} {contract['profit']:+.2f}", flush=True)
+        # From here on, the bot only reacts to what happens to its contract.
+        async for contract in client.open_contracts(contract_id=bought["contract_id"]):
+            if contract["is_sold"]:
+                print(
+                    f"{contract['status']} at {contract['exit_tick_display_value']}:"
+                    f" {contract['profit']:+.2f} {contract['currency']}"
+                )
+                return
+            if not is_moved and "entry_tick" in contract:
+                is_moved = True
+                print(f"entered at {contract['entry_tick_display_value']}", flush=True)
+                orders = contract["limit_order"]
+                show("stop out:", orders["stop_out"])
+                show("take profit:", orders["take_profit"])
+                show("stop loss:", orders["stop_loss"])
+                await halve_take_profit(client, contract["contract_id"])
+            print(f"{contract['current_spot_display_value']} {contract['profit']:+.2f}", flush=True)
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 1 and "TOKEN" not in os.environ:
         sys.exit(__doc__)
-    asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
+    try:
+        asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
+    except ClientError as problem:
+        sys.exit(str(problem))

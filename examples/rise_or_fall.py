@@ -11,13 +11,11 @@ get rich.
 """
 
 import asyncio
-import itertools
-import json
 import os
 import sys
-from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from scopegate.client import Client, ClientError
+from scopegate.client.messages import BuyParameters
 
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 SYMBOL = "1HZ100V"
@@ -26,31 +24,13 @@ STAKE = 10.0
 LOSS_LIMIT = 15.0
 """Once it has lost this much, the bot stops before its last round."""
 
-numbers = itertools.count(1)
 
-
-async def send(socket: ClientConnection, **request: object) -> None:
-    await socket.send(json.dumps({**request, "req_id": next(numbers)}))
-
-
-async def receive(socket: ClientConnection, *wanted: str) -> dict[str, Any]:
-    """Return the next message of a wanted `msg_type`, and skip all others."""
-    while True:
-        message: dict[str, Any] = json.loads(await socket.recv())
-        if "error" in message:
-            sys.exit(f"{message['msg_type']}: {message['error']['message']}")
-        if message["msg_type"] in wanted:
-            return message
-
-
-async def play(socket: ClientConnection) -> float:
+async def play(client: Client) -> float:
     """Play one round and return its profit: two ticks to choose a side, five until the result."""
-    before = (await receive(socket, "tick"))["tick"]["quote"]
-    after = (await receive(socket, "tick"))["tick"]["quote"]
-    side = "CALL" if after > before else "PUT"
-    print(f"{before} -> {after}: {side}", end=" ", flush=True)
-    wanted = {
-        "contract_type": side,
+    async with client.ticks(SYMBOL) as ticks:
+        before, after = [(await anext(ticks))["quote"] for _ in range(2)]
+    wanted: BuyParameters = {
+        "contract_type": "CALL" if after > before else "PUT",
         "symbol": SYMBOL,
         "duration": 5,
         "duration_unit": "t",
@@ -58,29 +38,22 @@ async def play(socket: ClientConnection) -> float:
         "amount": STAKE,
         "currency": "USD",
     }
-    # `buy: 1` takes the contract from `parameters`; with `subscribe`, the reply is followed by a
-    # message for each change of the contract, until it is sold.
-    await send(socket, buy=1, price=STAKE, parameters=wanted, subscribe=1)
-    bought = (await receive(socket, "buy"))["buy"]
+    print(f"{before} -> {after}: {wanted['contract_type']}", end=" ", flush=True)
+    bought = await client.buy(price=STAKE, parameters=wanted)
     print(f"pays {bought['payout']:.2f} for {bought['buy_price']:.2f}", end=" ", flush=True)
-    while True:
-        message = await receive(socket, "proposal_open_contract")
-        contract = message["proposal_open_contract"]
-        if contract["is_sold"]:
-            break
+    # The stream has each change of the contract, and ends when it is sold.
+    updates = client.open_contracts(contract_id=bought["contract_id"])
+    contract = [update async for update in updates][-1]
     print(contract["entry_tick_display_value"], "->", contract["exit_tick_display_value"], end=" ")
     print(f"{contract['status']} {contract['profit']:+.2f}", flush=True)
-    return float(contract["profit"])
+    return contract["profit"]
 
 
 async def main(token: str, url: str = URL) -> None:
-    async with connect(f"{url}?app_id=1089") as socket:
-        await send(socket, authorize=token)
-        await receive(socket, "authorize")
-        await send(socket, ticks=SYMBOL, subscribe=1)
+    async with Client(url, token) as client:
         total = 0.0
         for _ in range(ROUNDS):
-            total += await play(socket)
+            total += await play(client)
             if total <= -LOSS_LIMIT:
                 print("the loss limit is reached")
                 break
@@ -90,4 +63,7 @@ async def main(token: str, url: str = URL) -> None:
 if __name__ == "__main__":
     if len(sys.argv) == 1 and "TOKEN" not in os.environ:
         sys.exit(__doc__)
-    asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
+    try:
+        asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
+    except ClientError as problem:
+        sys.exit(str(problem))

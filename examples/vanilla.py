@@ -12,80 +12,61 @@ lost (2.5 % of the value by default).
 """
 
 import asyncio
-import itertools
-import json
 import os
 import sys
-from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from scopegate.client import Client, ClientError
+from scopegate.client.messages import ContractType, OpenContract
 
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 SYMBOL = "1HZ100V"
 STAKE = 10.0
 """The stake of each contract."""
-
-WANTED = {
-    "symbol": SYMBOL,
-    "duration": 1,
-    "duration_unit": "m",
-    "barrier": "+0.00",
-    "basis": "stake",
-    "amount": STAKE,
-    "currency": "USD",
-}
-SIDES = ("VANILLALONGCALL", "VANILLALONGPUT")
-
-numbers = itertools.count(1)
+SIDES: tuple[ContractType, ...] = ("VANILLALONGCALL", "VANILLALONGPUT")
 
 
-async def ask(socket: ClientConnection, **request: object) -> dict[str, Any]:
-    """Send a request and return its reply; messages of streams before it are skipped."""
-    number = next(numbers)
-    await socket.send(json.dumps({**request, "req_id": number}))
-    while True:
-        message = await receive(socket)
-        if message.get("req_id") == number:
-            return message
-
-
-async def receive(socket: ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(await socket.recv())
-    if "error" in message:
-        sys.exit(f"{message['msg_type']}: {message['error']['message']}")
-    return message
+async def buy(client: Client, side: ContractType) -> int:
+    """Buy a contract at the present price, and return its id."""
+    quoted = await client.proposal(
+        contract_type=side,
+        symbol=SYMBOL,
+        duration=1,
+        duration_unit="m",
+        barrier="+0.00",
+        basis="stake",
+        amount=STAKE,
+        currency="USD",
+    )
+    bought = await client.buy(quoted["id"], price=quoted["ask_price"])
+    print(bought["longcode"])
+    needed = STAKE * len(SIDES) / float(quoted["display_number_of_contracts"])
+    print(f"{side} pays for both when it ends {needed:.2f} beyond its strike", flush=True)
+    return bought["contract_id"]
 
 
 async def main(token: str, url: str = URL) -> None:
-    async with connect(f"{url}?app_id=1089") as socket:
-        await ask(socket, authorize=token)
-        # One stream reports every contract of the account, including those bought later.
-        await ask(socket, proposal_open_contract=1, subscribe=1)
-        mine: dict[int, dict[str, Any]] = {}
-        for side in SIDES:
-            quoted = (await ask(socket, proposal=1, **WANTED, contract_type=side))["proposal"]
-            bought = (await ask(socket, buy=quoted["id"], price=quoted["ask_price"]))["buy"]
-            print(bought["longcode"])
-            needed = STAKE * len(SIDES) / float(quoted["display_number_of_contracts"])
-            print(f"{side} pays for both when it ends {needed:.2f} beyond its strike", flush=True)
-            mine[bought["contract_id"]] = {}
-        while not all(contract.get("is_sold") for contract in mine.values()):
-            contract = (await receive(socket)).get("proposal_open_contract", {})
-            number = contract.get("contract_id")
-            if number in mine:
-                mine[number] = contract
-                if contract["is_sold"]:
-                    print(
-                        f"{contract['contract_type']} {contract['barrier']} ->"
-                        f" {contract['exit_tick_display_value']}: {contract['status']},"
-                        f" paid {contract['sell_price']:.2f}",
-                        flush=True,
-                    )
-        total = sum(contract["profit"] for contract in mine.values())
-        print(f"total {total:+.2f} USD")
+    # One stream reports every contract of the account, including those bought later.
+    async with Client(url, token) as client, client.open_contracts() as contracts:
+        mine = {await buy(client, side) for side in SIDES}
+        sold: list[OpenContract] = []
+        async for contract in contracts:
+            if contract["contract_id"] in mine and contract["is_sold"]:
+                sold.append(contract)
+                print(
+                    f"{contract['contract_type']} {contract['barrier']} ->"
+                    f" {contract['exit_tick_display_value']}: {contract['status']},"
+                    f" paid {contract['sell_price']:.2f}",
+                    flush=True,
+                )
+            if len(sold) == len(mine):
+                break
+        print(f"total {sum(contract['profit'] for contract in sold):+.2f} USD")
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 1 and "TOKEN" not in os.environ:
         sys.exit(__doc__)
-    asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
+    try:
+        asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
+    except ClientError as problem:
+        sys.exit(str(problem))

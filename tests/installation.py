@@ -14,7 +14,7 @@ import pytest
 from tests.served import PATIENCE, Served, environment
 
 ROOT = Path(__file__).parents[1]
-PACKAGED = ("exchange", "gateway", "handlers", "runtime", "schemas", "scopegate", "store")
+PACKAGED = ("client", "exchange", "gateway", "handlers", "runtime", "schemas", "scopegate", "store")
 
 
 @pytest.fixture(scope="module")

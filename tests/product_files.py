@@ -3,7 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
+PACKAGES = ("client", "exchange", "gateway", "handlers", "runtime", "schemas", "store")
 """The packages beside `scopegate/`, which has a link to each."""
 
 

@@ -317,4 +317,4 @@ def test_a_bot_says_why_it_cannot_begin(name: str, gateway: Served) -> None:
     more = ["a1-other"] if name == "copier" else []
     done = run(EXAMPLES / f"{name}.py", "a1-nonsense", *more, gateway.url, gateway=gateway)
     assert done.returncode == 1
-    assert (done.stdout + done.stderr).strip() == "authorize: The token is invalid."
+    assert (done.stdout + done.stderr).strip() == "InvalidToken: The token is invalid."

@@ -17,6 +17,8 @@ from tests.product_files import PACKAGES, ROOT, python_files
 
 OTHER_SUBJECT = frozenset(
     {
+        "client/calls.py",  # `test_calls.py` is about the registry of calls
+        "client/streams.py",  # `test_streams.py` is about the gateway's
         "exchange/contracts/common/refusals.py",  # `test_refusals.py` is about the command line
         "scopegate/commands/audit.py",  # `test_audit.py` is about what is recorded
         "scopegate/commands/calls.py",  # `test_calls.py` is about their registry
@@ -76,6 +78,11 @@ TESTED_BY: dict[str, str] = {
     "exchange/processes/spikes.py": "tests/exchange/test_processes.py",
     "exchange/processes/steps.py": "tests/exchange/test_processes.py",
     "exchange/rules.py": "tests/exchange/test_quoting.py",
+    # The client.
+    "client/calls.py": "tests/client/test_typed_calls.py",
+    "client/errors.py": "tests/client/test_client.py",
+    "client/messages.py": "tests/client/test_typed_calls.py",
+    "client/streams.py": "tests/client/test_client.py",
     # The gateway.
     "gateway/web/field_docs.py": "tests/gateway/test_reply_docs.py",
     "gateway/web/reply_example.py": "tests/gateway/test_reply_docs.py",

@@ -12,7 +12,9 @@ PAGE = (ROOT / "docs" / "security.md").read_text()
 HEAD = "| threat | defence | test |"
 OF_OAUTH = "| recommendation | in the gateway | test |"
 REFERENCE = re.compile(r"`([\w/]+\.py)::(\w+)`")
-FILE = re.compile(r"`((?:exchange|gateway|handlers|runtime|schemas|scopegate|store)/[\w/.]*)`")
+FILE = re.compile(
+    r"`((?:client|exchange|gateway|handlers|runtime|schemas|scopegate|store)/[\w/.]*)`"
+)
 
 
 def threats(page: str, head: str = HEAD) -> Iterator[tuple[str, str, str]]:
@@ -89,7 +91,7 @@ def test_the_security_rules_are_on() -> None:
     lint = tools["ruff"]["lint"]
     assert "S" in lint["select"]
     assert not [rule for rule in lint["ignore"] if rule.startswith("S")]
-    product = ("exchange/", "gateway/", "handlers/", "runtime/", "scopegate/", "store/")
+    product = ("client/", "exchange/", "gateway/", "handlers/", "runtime/", "scopegate/", "store/")
     for folder, rules in lint["per-file-ignores"].items():
         assert not (folder.startswith(product) and [rule for rule in rules if rule.startswith("S")])
     # Of what bandit looks for, only what ruff looks for as well is left out.

@@ -12,7 +12,7 @@ import pytest
 
 from tests.product_files import ROOT, python_files
 
-PRODUCT = ("exchange", "gateway", "handlers", "runtime", "schemas", "store", "scopegate")
+PRODUCT = ("client", "exchange", "gateway", "handlers", "runtime", "schemas", "store", "scopegate")
 CHECKED = (*PRODUCT, "bench", "docs", "examples")
 
 RETIRED_CLASSES = {

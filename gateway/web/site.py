@@ -2,6 +2,7 @@
 
 Rules:
 - No inline code, no framing, no other host, no cookie; a page does everything over the WebSocket.
+- The JavaScript client (`client/scopegate-client.js`) is served for pages of any origin.
 - `gateway/web/pages/layout.html` is the layout of every page; a page is `NAME.html` beside it,
   whose first line is its title in a comment. Other files there are served under `/assets/`.
 - Everything is served from memory: files are read at start, descriptions made on first request.
@@ -282,6 +283,7 @@ def _pages(*, has_exchange: bool) -> Iterator[tuple[str, HttpResponse]]:
     left_out = _INSTEAD if has_exchange else _OF_EXCHANGE
     folder = importlib.resources.files("scopegate.gateway.web") / "pages"
     yield from _assets(folder, "/assets/")
+    yield from _client_files()
     layout = (folder / "layout.html").read_text()
     layout = _PARTS_OF_EXCHANGE.sub(r"\1" if has_exchange else "", layout)
     for entry in folder.iterdir():
@@ -289,6 +291,18 @@ def _pages(*, has_exchange: bool) -> Iterator[tuple[str, HttpResponse]]:
         if suffix == "html" and name != "layout" and name not in left_out:
             whole = _composed(layout, name, entry.read_text())
             yield _PATHS.get(name, f"/{name}"), _cached(_HTML, whole)
+
+
+def _client_files() -> Iterator[tuple[str, HttpResponse]]:
+    """Yield the path and the response of the JavaScript client, which pages of any origin may load.
+
+    It is found by its folder: importing the package would load the client for Python.
+    """
+    folder = importlib.resources.files("scopegate") / "client"
+    for name, kind in (("scopegate-client.js", "js"), ("scopegate-client.d.ts", "txt")):
+        response = _cached(_TYPES[kind], (folder / name).read_bytes())
+        headers = {**response.headers, "access-control-allow-origin": "*"}
+        yield f"/{name}", replace(response, headers=headers)
 
 
 def _assets(folder: Traversable, prefix: str) -> Iterator[tuple[str, HttpResponse]]:

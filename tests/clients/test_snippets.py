@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 
 from tests.browser.tools import NODE_MODULES, missing, node_module
 from tests.clients.conftest import HOME, PYTHON
-from tests.served import Served, environment, printed, serving
+from tests.served import Served, environment, fetch, printed, serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
 PROGRAMS = {
@@ -82,6 +82,24 @@ def test_a_plain_socket(world: Served, tmp_path: Path, name: str) -> None:
     ]
     assert "error" not in " ".join(lines)
     assert world.loginids[0] in " ".join(lines)
+
+
+@pytest.mark.parametrize(("name", "account"), [("first_bot.py", 1), ("first_bot.mjs", 2)])
+def test_the_client(world: Served, tmp_path: Path, name: str, account: int) -> None:
+    command = [sys.executable, name] if name.endswith(".py") else node(name)
+    written(name, tmp_path, world)
+    if name.endswith(".mjs"):
+        _, _, client = fetch(f"{world.page}scopegate-client.js")
+        (tmp_path / "scopegate-client.js").write_bytes(client)
+    token = world.command(
+        *("token", "create", "--loginid", world.loginids[account]),
+        *("--scopes", "read,trade", "--name", "Bot"),
+    )
+    longcode, *entries, balance = run(command, tmp_path, {"TOKEN": token})
+    assert "if Volatility 100 (1s) Index is strictly higher than the entry spot" in longcode
+    (bought, spent), (sold, paid) = (entry.split() for entry in entries)
+    assert (bought, float(spent), sold) == ("buy", -10, "sell")
+    assert float(balance) == pytest.approx(10_000 - 10 + float(paid))
 
 
 def test_the_published_python_client(world: Served, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.installation import PACKAGED, ROOT, installed, run, served, wheel
 __all__ = ["installed", "wheel"]
 """The fixtures of `tests.installation`."""
 
-HOSTILE = ("exchange", "gateway", "runtime", "schemas", "store")
+HOSTILE = ("client", "exchange", "gateway", "runtime", "schemas", "store")
 
 
 @pytest.fixture

@@ -1,0 +1,1136 @@
+// A client of a Scopegate gateway for programs that must not miss anything: it survives lost
+// connections. One file without dependencies, for browsers and for Node 18 and newer.
+//
+//   import { Client } from "./scopegate-client.js";
+//
+//   const client = await Client.open("ws://127.0.0.1:5555/websockets/v3", token);
+//   const bought = await client.buy({ price: 10, parameters: { … } });
+//   for await (const entry of client.transactions()) { … }
+//   client.close();
+//
+// Where there is no global WebSocket (Node before 22), pass one: `{ WebSocket }` as the options.
+//
+// Rules:
+// - Each call has exactly one result. What only reads is repeated after a lost connection. What
+//   changes something has an idempotency key from the start, and is repeated with it where the
+//   gateway accepts one. Everything else fails with `ConnectionLost` if it was sent.
+// - A stream with positions is resumed after the last event that is in its queue. So each event is
+//   yielded once and in order, and what the gateway cannot send any more is a `GapError`.
+// - A queue is bounded. If its reader is too slow, the subscription is ended, and resumed once the
+//   reader has caught up. A stream without positions keeps its latest events, after a `GapError`.
+// - What the gateway refuses for good (`AccessError`) ends the client; everything else is tried
+//   again, less and less often.
+// - All times are in seconds, and all names are those of the Python client.
+
+// <generated> by `make docs` from the registry of calls; do not edit.
+const READS = new Set([
+  "account_list",
+  "active_symbols",
+  "app_get",
+  "app_list",
+  "app_markup_details",
+  "app_markup_statistics",
+  "asset_index",
+  "balance",
+  "contract_update_history",
+  "contracts_for",
+  "contracts_for_company",
+  "copy_report",
+  "copytrading_list",
+  "copytrading_statistics",
+  "economic_calendar",
+  "exchange_rates",
+  "get_account_status",
+  "get_financial_assessment",
+  "get_limits",
+  "get_self_exclusion",
+  "get_settings",
+  "landing_company",
+  "landing_company_details",
+  "limits",
+  "login_history",
+  "multiplier_financing",
+  "oauth_apps",
+  "payment_methods",
+  "paymentagent_details",
+  "paymentagent_list",
+  "payout_currencies",
+  "ping",
+  "portfolio",
+  "profit_table",
+  "proposal",
+  "proposal_open_contract",
+  "reality_check",
+  "residence_list",
+  "restriction_kinds",
+  "statement",
+  "states_list",
+  "ticks",
+  "ticks_batch",
+  "ticks_history",
+  "time",
+  "token_restrictions",
+  "trading_durations",
+  "trading_times",
+  "transaction",
+  "website_config",
+  "website_status",
+]);
+const KEYED = new Set([
+  "api_token",
+  "app_delete",
+  "app_flow",
+  "app_origins",
+  "app_register",
+  "app_secret",
+  "app_update",
+  "buy",
+  "buy_contract_for_multiple_accounts",
+  "cancel",
+  "cashier",
+  "contract_update",
+  "copy_start",
+  "copy_stop",
+  "new_account_real",
+  "new_account_virtual",
+  "paymentagent_create",
+  "paymentagent_transfer",
+  "paymentagent_withdraw",
+  "paymentagent_withdraw_justification",
+  "revoke_oauth_app",
+  "sell",
+  "sell_contract_for_multiple_accounts",
+  "sell_expired",
+  "set_account_currency",
+  "set_financial_assessment",
+  "set_self_exclusion",
+  "set_settings",
+  "tnc_approval",
+  "token_create",
+  "token_restrict",
+  "token_rotate",
+  "topup_virtual",
+  "transfer_between_accounts",
+]);
+const WHOLE = new Set([
+  "paymentagent_transfer",
+  "paymentagent_withdraw",
+  "ticks_history",
+  "transfer_between_accounts",
+]);
+/** Each call, with what its own field is: null for 1, else its default or none. */
+const METHODS = {
+  account_list: null,
+  active_symbols: "",
+  api_token: null,
+  app_delete: "",
+  app_flow: null,
+  app_get: "",
+  app_list: null,
+  app_markup_details: null,
+  app_markup_statistics: null,
+  app_origins: "",
+  app_register: null,
+  app_secret: null,
+  app_update: "",
+  asset_index: null,
+  balance: null,
+  buy: "1",
+  buy_contract_for_multiple_accounts: "1",
+  cancel: "",
+  cashier: "",
+  contract_update: null,
+  contract_update_history: null,
+  contracts_for: "",
+  contracts_for_company: null,
+  copy_report: null,
+  copy_start: "",
+  copy_stop: "",
+  copytrading_list: null,
+  copytrading_statistics: null,
+  economic_calendar: null,
+  exchange_rates: null,
+  get_account_status: null,
+  get_financial_assessment: null,
+  get_limits: null,
+  get_self_exclusion: null,
+  get_settings: null,
+  landing_company: "",
+  landing_company_details: "",
+  limits: null,
+  login_history: null,
+  multiplier_financing: "",
+  new_account_real: null,
+  new_account_virtual: null,
+  oauth_apps: null,
+  payment_methods: null,
+  paymentagent_create: null,
+  paymentagent_details: null,
+  paymentagent_list: "",
+  paymentagent_transfer: null,
+  paymentagent_withdraw: null,
+  paymentagent_withdraw_justification: null,
+  payout_currencies: null,
+  ping: null,
+  portfolio: null,
+  profit_table: null,
+  proposal: null,
+  proposal_open_contract: null,
+  reality_check: null,
+  residence_list: null,
+  restriction_kinds: null,
+  revoke_oauth_app: "",
+  sell: "",
+  sell_contract_for_multiple_accounts: null,
+  sell_expired: null,
+  set_account_currency: "",
+  set_financial_assessment: null,
+  set_self_exclusion: null,
+  set_settings: null,
+  statement: null,
+  states_list: "",
+  ticks_batch: null,
+  ticks_history: "",
+  time: null,
+  tnc_approval: null,
+  token_create: null,
+  token_restrict: "",
+  token_restrictions: null,
+  token_rotate: "",
+  topup_virtual: null,
+  trading_durations: null,
+  trading_times: "",
+  transfer_between_accounts: null,
+  verify_email: "",
+  website_config: null,
+  website_status: null,
+};
+const STREAMS = {
+  balances: { call: "balance", own: null },
+  copy_reports: { call: "copy_report", own: null },
+  exchange_rate_updates: { call: "exchange_rates", own: null },
+  proposals: { call: "proposal", own: null },
+  open_contracts: { call: "proposal_open_contract", own: null },
+  ticks: { call: "ticks", own: "" },
+  tick_batches: { call: "ticks_batch", own: null },
+  live_history: { call: "ticks_history", own: "" },
+  transactions: { call: "transaction", own: null },
+  website_status_updates: { call: "website_status", own: null },
+};
+// </generated>
+
+const TIMEOUT = 30;
+const MAX_REQUEST = 64 * 1024;
+const MAX_WAITING = 1_000;
+const MAX_CLOSED = 1_000;
+const STABLE = 5;
+const PING_EVERY = 10;
+const AGAIN = 0.5;
+const LATER = 5;
+
+const KINDS = {
+  balance: "snapshot",
+  proposal_open_contract: "states",
+  ticks: "event",
+  transaction: "snapshot",
+};
+const WAITS = { 4429: 60 };
+const OUR_FAULT = new Set([1002, 1003, 1007, 1009]);
+const FINAL = new Set(["InvalidAppID", "SessionEnded"]);
+const SIGN_IN_LATER = new Set(
+  ["RateLimit", "ServiceRestart", "StorageUnavailable", "Timeout", "InternalServerError"],
+);
+const STREAM_LATER = new Set(
+  ["RateLimit", "StorageUnavailable", "Timeout", "InternalServerError"],
+);
+const ANYWHERE = new Set(["loginid", "passthrough", "req_id", "subscribe"]);
+const ENVELOPE = new Set(
+  ["echo_req", "req_id", "passthrough", "msg_type", "subscription", "position", "gap"],
+);
+
+const random = globalThis.crypto ?? (await import("node:crypto")).webcrypto;
+
+/** The base of all errors of a client. */
+export class ClientError extends Error {
+  constructor(message, options) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** The gateway answered a call, or a stream, with an error. The connection goes on. */
+export class CallError extends ClientError {
+  constructor({ code, message, details = {}, subcode = "" }) {
+    super(`${code}: ${message}`);
+    this.code = code;
+    this.reason = message;
+    this.details = details;
+    this.subcode = subcode;
+  }
+}
+
+/** The gateway does not let the client in, or not any longer. The client has ended. */
+export class AccessError extends CallError {}
+
+/** The connection was lost before a call was answered, and the call cannot be repeated. */
+export class ConnectionLost extends ClientError {
+  constructor(call, reason, { may_have_happened, idempotency_key = "", cause }) {
+    const what = may_have_happened
+      ? "It may or may not have happened." +
+        (idempotency_key === ""
+          ? " Look at the account before you make it again."
+          : ` Make the same call with the idempotency_key "${idempotency_key}" to get its result:` +
+            " it will not happen twice.")
+      : "It did not change anything.";
+    super(`${call}: ${reason}. ${what}`, { cause });
+    this.call = call;
+    this.reason = reason;
+    this.may_have_happened = may_have_happened;
+    this.idempotency_key = idempotency_key;
+  }
+}
+
+/** A call was not answered within its timeout, however often the client connected again. */
+export class CallTimeout extends ConnectionLost {}
+
+/** The client is closed, or was not opened. */
+export class ClosedError extends ClientError {}
+
+/**
+ * Events of a stream are missing: those after position `after` and up to `until`; both are null for
+ * a stream without positions. The stream goes on: iterate over it again to get what follows.
+ */
+export class GapError extends ClientError {
+  constructor(stream, after = null, until = null) {
+    super(
+      after === null
+        ? `${stream}: events may be missing here. The stream goes on.`
+        : `${stream}: events after position ${after} and up to ${until} are missing. The stream` +
+            " goes on.",
+    );
+    this.stream = stream;
+    this.after = after;
+    this.until = until;
+  }
+}
+
+/** Waits that grow with each failed attempt, each shortened by chance. */
+export class Backoff {
+  constructor({ first = 0.2, factor = 2, longest = 30 } = {}) {
+    this.first = first;
+    this.factor = factor;
+    this.longest = longest;
+  }
+
+  wait(failures) {
+    const longest = Math.min(this.longest, this.first * this.factor ** Math.min(failures, 64));
+    return longest * (0.5 + Math.random() / 2);
+  }
+}
+
+/** A subscription of a client: it lasts until it is closed, whatever happens to connections. */
+class Subscription {
+  constructor(name, request, { after, resume, forget }) {
+    this.name = name;
+    this.request = request;
+    this.reqId = 0;
+    this.id = null;
+    this.isOpening = false;
+    this.isBehind = false;
+    this.isClosed = false;
+    this.error = null;
+    this.next = [];
+    this.wasOpened = false;
+    this.opened = new Promise((resolve) => (this.resolveOpened = resolve));
+    this.position = after;
+    this.resume = resume;
+    this.forget = forget;
+    this.kind = KINDS[name];
+    this.waiting = [];
+    this.readers = [];
+    this.sold = new Set();
+  }
+
+  message() {
+    const message = { req_id: this.reqId, ...this.request };
+    if (this.kind !== undefined && this.position !== null) {
+      message.passthrough = { ...message.passthrough, resume: this.position };
+    }
+    return message;
+  }
+
+  lost() {
+    this.id = null;
+    this.isOpening = false;
+  }
+
+  /** Takes a message; returns an error for which the stream is subscribed to again later. */
+  received(message) {
+    if (message.error !== undefined) {
+      return this.#failed(message);
+    }
+    if (this.isBehind) {
+      return null;
+    }
+    const begins = this.isOpening;
+    this.isOpening = false;
+    if (begins) {
+      this.#begun(message);
+    } else if (!this.#isDuplicate(message)) {
+      this.#put(message);
+    }
+    if ("contract_id" in this.request && message.subscription === undefined) {
+      this.end(null);
+    }
+    return null;
+  }
+
+  #failed(message) {
+    const error = new CallError(message.error);
+    if (error.code === "ServiceRestart") {
+      return null; // the connection ends next, and another one follows
+    }
+    this.lost();
+    if (STREAM_LATER.has(error.code) && this.wasOpened) {
+      return error;
+    }
+    this.end(error);
+    return null;
+  }
+
+  #begun(message) {
+    const { position = null, gap } = message;
+    const isFirst = !this.wasOpened;
+    const isResumed = this.kind !== undefined && this.position !== null;
+    this.id = message.subscription?.id ?? null;
+    this.#isOpen();
+    if (gap !== undefined) {
+      this.#append({ gap: new GapError(this.name, gap.after, gap.until) });
+      this.position = position; // it may go back: then the gateway has lost what it had
+    } else if (this.kind === undefined && !isFirst) {
+      this.#append({ gap: new GapError(this.name) });
+    }
+    if (this.kind === "snapshot") {
+      this.position ??= position;
+      if (!isResumed) {
+        this.#put(message);
+      }
+    } else {
+      if (this.kind === "states") {
+        this.position ??= position;
+      }
+      if ((gap !== undefined && this.kind === "event") || !this.#isDuplicate(message)) {
+        this.#put(message);
+      }
+    }
+    if (this.id === null) {
+      this.end(null); // the only reply: there is no stream
+    }
+  }
+
+  #isOpen() {
+    this.wasOpened = true;
+    this.resolveOpened();
+  }
+
+  #isDuplicate(message) {
+    if (this.kind === "states") {
+      const contract = message[message.msg_type];
+      return Boolean(contract.is_sold) && this.sold.has(contract.contract_id);
+    }
+    const { position } = message;
+    return position !== undefined && this.position !== null && position <= this.position;
+  }
+
+  #put(message) {
+    const body = message[message.msg_type];
+    if (
+      typeof body === "object" && !Array.isArray(body) &&
+      Object.keys(body).every((name) => name === "id")
+    ) {
+      return; // there is nothing yet, such as no open contract
+    }
+    if (this.waiting.length >= MAX_WAITING) {
+      if (this.kind !== undefined) {
+        this.isBehind = true;
+        this.forget(this);
+        return;
+      }
+      this.waiting.length = 0;
+      this.#append({ gap: new GapError(this.name) });
+    }
+    if (message.position !== undefined) {
+      this.#seen(message);
+    }
+    this.#append({ message, position: this.position });
+  }
+
+  #seen(message) {
+    if (this.kind !== "states") {
+      this.position = message.position;
+      return;
+    }
+    // Several contracts may be closed by one commit, so the position of a message may include a
+    // sale that only the next message shows. The sale that this one shows is certain.
+    const contract = message[message.msg_type];
+    if (contract.is_sold) {
+      this.position = Math.max(this.position ?? 0, contract.transaction_ids.sell);
+      this.sold.add(contract.contract_id);
+      if (this.sold.size > MAX_CLOSED) {
+        this.sold.delete(this.sold.values().next().value);
+      }
+    }
+  }
+
+  #append(item) {
+    this.waiting.push(item);
+    this.#serve();
+  }
+
+  end(error) {
+    if (!this.isClosed) {
+      this.isClosed = true;
+      this.error = error;
+      this.#isOpen();
+      this.#serve();
+    }
+  }
+
+  read() {
+    return new Promise((resolve, reject) => {
+      this.readers.push({ resolve, reject });
+      this.#serve();
+    });
+  }
+
+  /** Gives what waits to those who read. */
+  #serve() {
+    while (this.readers.length > 0 && (this.waiting.length > 0 || this.isClosed)) {
+      const { resolve, reject } = this.readers.shift();
+      const item = this.waiting.shift();
+      if (this.isBehind && this.waiting.length <= MAX_WAITING / 2) {
+        this.isBehind = false;
+        this.resume(this);
+      }
+      if (item === undefined) {
+        if (this.error === null) {
+          resolve(null);
+        } else {
+          reject(this.error);
+        }
+      } else if (item.gap !== undefined) {
+        reject(item.gap);
+      } else {
+        resolve(item);
+      }
+    }
+  }
+
+  close() {
+    this.waiting.length = 0;
+    if (!this.isClosed) {
+      this.end(null);
+      this.forget(this);
+    }
+  }
+}
+
+/**
+ * The events of a subscription, as they arrive: `for await (const event of stream)`. The iteration
+ * ends when the stream or its client is closed, and goes on over lost connections. Leaving the loop
+ * closes the stream; a `GapError` does not.
+ */
+export class Stream {
+  #subscription;
+  #part;
+
+  constructor(subscription, part) {
+    this.#subscription = subscription;
+    this.#part = part;
+    /** The position of the last event; give it as `after` to continue from there. */
+    this.position = null;
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  async next() {
+    const event = await this.#subscription.read();
+    if (event === null) {
+      return { done: true, value: undefined };
+    }
+    this.position = event.position;
+    return { done: false, value: this.#part(event.message) };
+  }
+
+  async return(value) {
+    this.close();
+    return { done: true, value };
+  }
+
+  /** Resolves once the stream is open; rejects if the gateway refuses it. */
+  async opened() {
+    await this.#subscription.opened;
+    if (this.#subscription.error !== null) {
+      throw this.#subscription.error;
+    }
+  }
+
+  /** Ends the stream, and its iteration. */
+  close() {
+    this.#subscription.close();
+  }
+}
+
+class Call {
+  constructor(name, text, { mayRepeat, key, proposal }) {
+    this.name = name;
+    this.text = text;
+    this.mayRepeat = mayRepeat;
+    this.key = key;
+    this.proposal = proposal;
+    this.isSent = false; // on the present connection
+    this.wasSent = false;
+    this.isDone = false;
+    this.reply = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.reply.catch(() => {});
+  }
+
+  get mayHaveHappened() {
+    return this.wasSent && !READS.has(this.name);
+  }
+
+  succeed(message) {
+    this.isDone = true;
+    this.resolve(message);
+  }
+
+  fail(problem) {
+    this.isDone = true;
+    if (this.mayHaveHappened && !(problem instanceof ConnectionLost) &&
+        (problem instanceof AccessError || problem instanceof ClosedError)) {
+      problem = new ConnectionLost(this.name, problem.message, {
+        may_have_happened: true,
+        idempotency_key: this.key,
+        cause: problem,
+      });
+    }
+    this.reject(problem);
+  }
+}
+
+/** A client of a gateway, from `open` to `close`. */
+export class Client {
+  #address;
+  #token;
+  #timeout;
+  #backoff;
+  #WebSocket;
+  #socket = null;
+  #isOpen = false;
+  #end = new ClosedError("The client is not open: call `open` first.");
+  #ids = 0;
+  #calls = new Map(); // req_id -> Call
+  #streams = new Map(); // req_id -> Subscription
+  #failures = 0;
+  #begun = 0;
+  #lastFrame = 0;
+  #retry = 0;
+  #pinger = 0;
+  #reason = "no connection yet";
+  #onFirst = null;
+  #signIn = 0;
+
+  /** The reply to the latest sign-in: the account, its scopes and its balance then. */
+  account = {};
+  /** How many connections were opened and signed in; more than 1 if some were lost. */
+  connections = 0;
+
+  /**
+   * `url` is the address of the gateway, `token` an API token; without one the client can make the
+   * calls that need none. `timeout` is how many seconds a call may take, with all its repetitions.
+   */
+  constructor(url, token = null, options = {}) {
+    const { app_id = 1089, timeout = TIMEOUT, backoff = new Backoff() } = options;
+    const parts = new URL(url);
+    if (!["ws:", "wss:"].includes(parts.protocol)) {
+      throw new TypeError("The address of a gateway begins with ws:// or wss://, then its host.");
+    }
+    if (!parts.searchParams.has("app_id")) {
+      parts.searchParams.set("app_id", app_id);
+    }
+    this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    if (this.#WebSocket === undefined) {
+      throw new TypeError("There is no global WebSocket here: pass one as the option WebSocket.");
+    }
+    this.#address = parts.href;
+    this.#token = token;
+    this.#timeout = timeout;
+    this.#backoff = backoff;
+  }
+
+  /** Makes a client, and opens it. */
+  static async open(url, token = null, options = {}) {
+    const client = new Client(url, token, options);
+    await client.open();
+    return client;
+  }
+
+  /** Whether there is a connection at this moment that is signed in. */
+  get is_connected() {
+    return this.#isOpen;
+  }
+
+  /** Connects and signs in. Rejects with `AccessError` or `ConnectionLost`. */
+  async open() {
+    if (this.#begun !== 0) {
+      throw new ClosedError("A client can be opened once: make another one.");
+    }
+    this.#end = null;
+    const first = new Promise((resolve, reject) => (this.#onFirst = { resolve, reject }));
+    const timer = setTimeout(() => {
+      const reason = `no connection within ${this.#timeout} s: ${this.#reason}`;
+      this.#finish(new ConnectionLost("connect", reason, { may_have_happened: false }));
+    }, 1_000 * this.#timeout);
+    this.#pinger = setInterval(() => this.#ping(), (1_000 * PING_EVERY) / 2);
+    this.#connect();
+    try {
+      await first;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Closes the connection for good. Streams end, and calls under way fail. */
+  close() {
+    this.#finish(new ClosedError("The client is closed."));
+  }
+
+  // Calls.
+
+  /**
+   * Makes any call, such as one of a plugin; the whole reply. The first key of `request` is the
+   * name of the call. `repeat` is whether it may be sent again after a lost connection.
+   */
+  async call(request, { timeout = this.#timeout, repeat } = {}) {
+    const name = nameOf(request);
+    const { req_id: _, ...message } = request;
+    if (name === "ticks") {
+      message.subscribe ??= 0;
+    }
+    if (message.subscribe) {
+      throw new TypeError("Use `subscribe` for streams.");
+    }
+    let key = "";
+    if (KEYED.has(name)) {
+      key = message.passthrough?.idempotency_key ?? uuid();
+      message.passthrough = { ...message.passthrough, idempotency_key: key };
+    }
+    const reqId = (this.#ids += 1);
+    const made = new Call(name, textOf({ req_id: reqId, ...message }), {
+      mayRepeat: repeat ?? (READS.has(name) || KEYED.has(name)),
+      key,
+      proposal: message.buy,
+    });
+    const timer = setTimeout(() => {
+      made.fail(
+        new CallTimeout(name, `no reply within ${timeout} s: ${this.#reason}`, {
+          may_have_happened: made.mayHaveHappened,
+          idempotency_key: key,
+        }),
+      );
+    }, 1_000 * timeout);
+    try {
+      if (!READS.has(name)) {
+        // What it does is seen by the streams that were asked for before.
+        const opened = [...this.#streams.values()].map((stream) => stream.opened);
+        await Promise.race([Promise.all(opened), made.reply]);
+      }
+      this.#throwIfEnded();
+      if (!made.isDone) {
+        this.#calls.set(reqId, made);
+        if (this.#isOpen) {
+          this.#send(made);
+        }
+      }
+      return await made.reply;
+    } finally {
+      clearTimeout(timer);
+      this.#calls.delete(reqId);
+    }
+  }
+
+  /** Makes a call of the table; resolves to the part of the reply that is its own. */
+  async _make(name, own, fields, options) {
+    const message = requestOf(name, own, fields);
+    if (options.idempotency_key !== undefined) {
+      message.passthrough = { idempotency_key: options.idempotency_key };
+    }
+    const reply = await this.call(message, { timeout: options.timeout });
+    return WHOLE.has(name) ? fieldsOf(reply) : bodyOf(reply);
+  }
+
+  // Streams.
+
+  /** Opens any stream, such as one of a plugin; yields whole messages. */
+  subscribe(request, { after = null } = {}) {
+    return new Stream(this.#subscribed({ ...request }, after), (message) => message);
+  }
+
+  /** Opens a stream of the table. */
+  _follow(name, own, fields, { after = null }) {
+    const made = this.#subscribed(requestOf(name, own, fields), after);
+    return new Stream(made, WHOLE.has(name) ? fieldsOf : bodyOf);
+  }
+
+  #subscribed(request, after) {
+    const name = nameOf(request);
+    delete request.req_id;
+    if (name === "buy") {
+      throw new TypeError("Use `buy`, and follow the contract with `open_contracts`.");
+    }
+    if (Array.isArray(request.ticks)) {
+      throw new TypeError("Open a stream for each symbol: each has positions of its own.");
+    }
+    this.#throwIfEnded();
+    request.subscribe = 1;
+    const made = new Subscription(name, request, {
+      after,
+      resume: (stream) => this.#openStream(stream),
+      forget: (stream) => this.#forget(stream),
+    });
+    textOf(made.message()); // throws here if it is too long
+    const same = JSON.stringify(request);
+    const earlier = [...this.#streams.values()].find(
+      (each) => each.isClosed && each.isOpening && JSON.stringify(each.request) === same,
+    );
+    if (earlier === undefined) {
+      this.#openStream(made);
+    } else {
+      earlier.next.push(made); // until that is forgotten
+    }
+    return made;
+  }
+
+  #openStream(stream) {
+    if (this.#end !== null) {
+      stream.end(this.#end instanceof AccessError ? this.#end : null);
+      return;
+    }
+    this.#streams.delete(stream.reqId);
+    stream.reqId = this.#ids += 1;
+    this.#streams.set(stream.reqId, stream);
+    if (this.#isOpen) {
+      stream.isOpening = true;
+      this.#socket.send(textOf(stream.message()));
+    }
+  }
+
+  #forget(stream) {
+    if (stream.isOpening) {
+      return; // once it has an id
+    }
+    this.#streams.delete(stream.reqId);
+    if (stream.id !== null && this.#isOpen) {
+      this.#socket.send(textOf({ req_id: (this.#ids += 1), forget: stream.id }));
+    }
+    stream.id = null;
+    stream.next.splice(0).forEach((each) => this.#openStream(each));
+  }
+
+  // The connection.
+
+  #connect() {
+    this.#begun = Date.now();
+    this.#lastFrame = Date.now();
+    const socket = new this.#WebSocket(this.#address);
+    this.#socket = socket;
+    socket.onopen = () => {
+      this.#lastFrame = Date.now();
+      if (this.#token === null) {
+        this.#connected();
+      } else {
+        this.#signIn = this.#ids += 1;
+        socket.send(textOf({ req_id: this.#signIn, authorize: this.#token }));
+      }
+    };
+    socket.onmessage = ({ data }) => this.#received(JSON.parse(data));
+    socket.onerror = () => {}; // `onclose` follows
+    socket.onclose = ({ code, reason }) => this.#closed(code, reason);
+  }
+
+  #closed(code, reason) {
+    const why = reason || "no reason was given";
+    if (code === 1008 || code === 4403) {
+      const error = code === 1008 ? "InvalidAppID" : "SessionEnded";
+      const message = `The gateway has ended the connection: ${why}.`;
+      this.#finish(new AccessError({ code: error, message }));
+    } else {
+      this.#lost(`The connection was lost (${code}, ${why})`, {
+        wait: WAITS[code],
+        ours: OUR_FAULT.has(code),
+      });
+    }
+  }
+
+  /** Fails what cannot be repeated, keeps everything else, and connects again after a while. */
+  #lost(reason, { wait = 0, ours = false } = {}) {
+    this.#drop();
+    const worked = this.#isOpen && Date.now() - this.#begun >= 1_000 * STABLE;
+    this.#isOpen = false;
+    this.#reason = reason;
+    for (const made of this.#calls.values()) {
+      if (made.isSent && (ours || !made.mayRepeat)) {
+        made.fail(
+          new ConnectionLost(made.name, reason, {
+            may_have_happened: made.mayHaveHappened,
+            idempotency_key: made.key,
+          }),
+        );
+      }
+      made.isSent = false;
+    }
+    for (const stream of [...this.#streams.values()]) {
+      stream.lost();
+      if (stream.isClosed) {
+        this.#forget(stream);
+      }
+    }
+    const delay = Math.max(wait, this.#backoff.wait(worked ? 0 : this.#failures));
+    this.#failures = worked ? 0 : this.#failures + 1;
+    this.#retry = setTimeout(() => this.#connect(), 1_000 * delay);
+  }
+
+  /** Leaves the socket. A dead peer may never confirm its end, so nothing waits for it. */
+  #drop() {
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket !== null) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+  }
+
+  #connected() {
+    this.#isOpen = true;
+    this.connections += 1;
+    for (const made of this.#calls.values()) {
+      this.#send(made);
+    }
+    for (const stream of [...this.#streams.values()]) {
+      this.#openStream(stream);
+    }
+    this.#onFirst.resolve();
+  }
+
+  #finish(end) {
+    this.#end ??= end;
+    this.#isOpen = false;
+    clearTimeout(this.#retry);
+    clearInterval(this.#pinger);
+    this.#drop();
+    for (const made of this.#calls.values()) {
+      if (!made.isDone) {
+        made.fail(this.#end);
+      }
+    }
+    const error = this.#end instanceof AccessError ? this.#end : null;
+    for (const stream of this.#streams.values()) {
+      [stream, ...stream.next].forEach((each) => each.end(error));
+    }
+    this.#streams.clear();
+    this.#onFirst?.reject(this.#end);
+  }
+
+  #throwIfEnded() {
+    if (this.#end !== null) {
+      throw this.#end;
+    }
+  }
+
+  #send(made) {
+    if (!made.isDone) {
+      made.isSent = made.wasSent = true;
+      this.#socket.send(made.text);
+    }
+  }
+
+  /** Asks for a sign of life where there was none, and leaves a connection that gives none. */
+  #ping() {
+    if (this.#socket === null) {
+      return;
+    }
+    const silence = (Date.now() - this.#lastFrame) / 1_000;
+    if (silence >= 2 * PING_EVERY) {
+      this.#lost("The gateway does not answer");
+    } else if (silence >= PING_EVERY && this.#isOpen) {
+      this.#socket.send(textOf({ req_id: (this.#ids += 1), ping: 1 }));
+    }
+  }
+
+  #received(message) {
+    this.#lastFrame = Date.now();
+    const { req_id: reqId, error } = message;
+    if (!this.#isOpen) {
+      this.#signedIn(message);
+      return;
+    }
+    const made = this.#calls.get(reqId);
+    const stream = this.#streams.get(reqId);
+    const isOver =
+      error !== undefined &&
+      (FINAL.has(error.code) ||
+        (this.#token !== null &&
+          (error.code === "AuthorizationRequired" ||
+            (stream !== undefined && error.code === "InvalidToken"))));
+    if ((made !== undefined || stream !== undefined) && isOver) {
+      if (made !== undefined) {
+        made.isSent = made.wasSent = false; // it was refused
+      }
+      this.#finish(new AccessError(error));
+    } else if (made !== undefined) {
+      this.#answered(made, message);
+    } else if (stream !== undefined) {
+      this.#streamed(stream, message);
+    }
+  }
+
+  #signedIn(message) {
+    const { error } = message;
+    if (error === undefined) {
+      this.account = message.authorize;
+      this.#connected();
+    } else if (SIGN_IN_LATER.has(error.code)) {
+      const wait = error.code === "RateLimit" ? LATER : 0;
+      this.#lost(`The sign-in has failed, ${error.code}: ${error.message}`, { wait });
+    } else {
+      this.#finish(new AccessError(error));
+    }
+  }
+
+  #answered(made, message) {
+    const { error } = message;
+    if (made.isDone) {
+      return;
+    }
+    if (error === undefined) {
+      made.succeed(message);
+      if (made.proposal !== undefined) {
+        this.#bought(made.proposal);
+      }
+    } else if (error.code === "ServiceRestart" && made.mayRepeat) {
+      // The connection ends next.
+    } else if (error.code === "Timeout" && made.key !== "") {
+      // It may still happen.
+      setTimeout(() => this.#isOpen && this.#send(made), 1_000 * AGAIN);
+    } else {
+      made.fail(new CallError(error));
+    }
+  }
+
+  #streamed(stream, message) {
+    const wasOpening = stream.isOpening;
+    const failed = stream.received(message);
+    if (failed !== null) {
+      const wait = failed.code === "RateLimit" ? LATER : AGAIN;
+      setTimeout(() => {
+        if (!stream.isClosed && !stream.isOpening && stream.id === null && this.#isOpen) {
+          this.#openStream(stream);
+        }
+      }, 1_000 * wait);
+    } else if (stream.isClosed && !stream.isOpening) {
+      if (wasOpening) {
+        this.#forget(stream); // it was closed before it had an id
+      } else {
+        this.#streams.delete(stream.reqId);
+      }
+    }
+  }
+
+  /** Ends the stream of a proposal that was bought: the gateway has. */
+  #bought(proposal) {
+    for (const stream of [...this.#streams.values()]) {
+      if (stream.id === proposal) {
+        stream.end(null);
+        this.#streams.delete(stream.reqId);
+      }
+    }
+  }
+}
+
+for (const [name, own] of Object.entries(METHODS)) {
+  Client.prototype[name] = function (...given) {
+    const [value, fields, options] = argumentsOf(own, given);
+    return this._make(name, value, fields, options);
+  };
+}
+for (const [method, { call, own }] of Object.entries(STREAMS)) {
+  Client.prototype[method] = function (...given) {
+    const [value, fields, options] = argumentsOf(own, given);
+    return this._follow(call, value, fields, options);
+  };
+}
+
+/** Splits arguments: the value of the call's own field if it has one, its fields, the options. */
+function argumentsOf(own, given) {
+  if (own === undefined || own === null) {
+    return [1, given[0] ?? {}, given[1] ?? {}];
+  }
+  const [first] = given;
+  if (typeof own === "string" && own !== "" && typeof first === "object") {
+    return [own, first, given[1] ?? {}]; // its default
+  }
+  return [first, given[1] ?? {}, given[2] ?? {}];
+}
+
+/** The name of a call: the first key of its request. */
+function nameOf(request) {
+  const name = Object.keys(request).find((field) => !ANYWHERE.has(field));
+  if (name === undefined) {
+    throw new TypeError("A request begins with the name of its call.");
+  }
+  if (name === "authorize" || name === "logout") {
+    throw new TypeError("A client signs in by itself: make one for each token.");
+  }
+  return name;
+}
+
+function requestOf(name, own, fields) {
+  const message = { [name]: own };
+  for (const [field, value] of Object.entries(fields)) {
+    if (value !== undefined && value !== null) {
+      message[field] = typeof value === "boolean" ? Number(value) : value;
+    }
+  }
+  return message;
+}
+
+function bodyOf(message) {
+  return message[message.msg_type];
+}
+
+function fieldsOf(message) {
+  return Object.fromEntries(Object.entries(message).filter(([name]) => !ENVELOPE.has(name)));
+}
+
+function textOf(message) {
+  const text = JSON.stringify(message);
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > MAX_REQUEST) {
+    throw new RangeError(`The message has ${bytes} bytes; ${MAX_REQUEST} are allowed.`);
+  }
+  return text;
+}
+
+/** A random UUID; `randomUUID` is missing in pages that were loaded over http. */
+function uuid() {
+  const bytes = random.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

@@ -1,0 +1,314 @@
+"""Streams: what the gateway sends on a subscription, across lost connections.
+
+Rules:
+- A stream with positions is resumed after the last event that is in its queue. So each event is
+  yielded once and in order, and what the gateway cannot send any more is a `GapError`.
+- A queue is bounded. If its reader is too slow, the subscription is ended, and resumed once the
+  reader has caught up: nothing is lost, and no other stream or call waits. A stream without
+  positions keeps its latest events then, after a `GapError`.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from scopegate.client.errors import CallError, ClientError, GapError, error_of
+
+EventT = TypeVar("EventT")
+Message = dict[str, Any]
+
+MAX_WAITING = 1_000
+"""Events that wait for the reader of a stream at most."""
+MAX_CLOSED = 1_000
+"""Closed contracts that are remembered, so that none is yielded twice."""
+TRANSIENT = frozenset({"RateLimit", "StorageUnavailable", "Timeout", "InternalServerError"})
+"""Errors for which a stream that was open before is subscribed to again later."""
+
+
+class First(Enum):
+    """What the first reply of a subscription is."""
+
+    EVENT = "the first event"
+    SNAPSHOT = "the present state, which the events lead to"
+    STATES = "present states, which are events each time"
+
+
+class Kind(NamedTuple):
+    """How a stream is resumed."""
+
+    has_positions: bool
+    first: First
+
+
+KINDS: Mapping[str, Kind] = {
+    "balance": Kind(True, First.SNAPSHOT),
+    "proposal_open_contract": Kind(True, First.STATES),
+    "ticks": Kind(True, First.EVENT),
+    "transaction": Kind(True, First.SNAPSHOT),
+}
+"""The streams that can be resumed, by their call."""
+OTHER = Kind(False, First.EVENT)
+
+
+class _Event(NamedTuple):
+    message: Message
+    position: int | None
+
+
+class Subscription:
+    """A subscription of a client: it lasts until it is closed, whatever happens to connections."""
+
+    def __init__(
+        self,
+        name: str,
+        request: Message,
+        *,
+        after: int | None,
+        resume: Callable[["Subscription"], None],
+        forget: Callable[["Subscription"], None],
+    ) -> None:
+        """`resume` subscribes again, `forget` ends the subscription at the gateway."""
+        self.name = name
+        self.request = request
+        self.req_id = 0
+        """The id of the latest request for it; each has its own, so that what an earlier one still
+        brings is not mistaken for its reply."""
+        self.id: str | None = None
+        """The id on the present connection; `None` while it has none."""
+        self.is_opening = False
+        """Whether the gateway was asked for it, and has not answered."""
+        self.is_behind = False
+        """Whether it was ended because its reader is too slow."""
+        self.is_closed = False
+        self.opened = asyncio.Event()
+        """Set once the gateway has opened it for the first time, and at its end."""
+        self.error: ClientError | None = None
+        self.next: list[Subscription] = []
+        """Subscriptions of the same kind that wait until this one is forgotten."""
+        self._resume = resume
+        self._forget = forget
+        self._kind = KINDS.get(name, OTHER)
+        self._ends_with_contract = "contract_id" in request
+        self._position = after
+        self._waiting: deque[_Event | GapError] = deque()
+        self._news = asyncio.Event()
+        self._sold: dict[int, None] = {}
+        self.thread = threading.get_ident()
+        self.loop = asyncio.get_running_loop()
+
+    def message(self) -> Message:
+        """The request, which resumes after the last event if there was one."""
+        message = {"req_id": self.req_id, **self.request}
+        if self._kind.has_positions and self._position is not None:
+            message["passthrough"] = {
+                **message.get("passthrough", {}),
+                "resume": self._position,
+            }
+        return message
+
+    # What arrives.
+
+    def lost(self) -> None:
+        """Called when the connection is lost."""
+        self.id = None
+        self.is_opening = False
+
+    def received(self, message: Message) -> CallError | None:
+        """Take a message of the subscription; return an error for which it is tried again."""
+        if "error" in message:
+            return self._failed(message)
+        if self.is_behind:
+            return None
+        begins, self.is_opening = self.is_opening, False
+        if begins:
+            self._begun(message)
+        elif message.get("position") is None or not self._is_duplicate(message):
+            self._put(message)
+        if self._ends_with_contract and "subscription" not in message:
+            self.end(None)
+        return None
+
+    def _failed(self, message: Message) -> CallError | None:
+        error = error_of(message)
+        if error.code == "ServiceRestart":
+            return None  # the connection ends next, and another one follows
+        self.is_opening = False
+        self.id = None
+        if error.code in TRANSIENT and self.opened.is_set():
+            return error
+        self.end(error)
+        return None
+
+    def _begun(self, message: Message) -> None:
+        """Take the first reply."""
+        is_first = not self.opened.is_set()
+        self.id = message.get("subscription", {}).get("id")
+        self.opened.set()
+        position = message.get("position")
+        resumed = self._position is not None and self._kind.has_positions
+        gap = message.get("gap")
+        if gap is not None:
+            self._append(GapError(self.name, gap["after"], gap["until"]))
+            # It may go back: then the gateway has lost what it had.
+            self._position = position
+        elif not self._kind.has_positions and not is_first:
+            self._append(GapError(self.name))
+        if self._kind.first is First.EVENT:
+            if gap is not None or not self._is_duplicate(message):
+                self._put(message)
+        elif self._kind.first is First.STATES:
+            if self._position is None:
+                self._position = position
+            if not self._is_duplicate(message):
+                self._put(message)
+        else:
+            self._position = position if self._position is None else self._position
+            if not resumed:
+                self._put(message)
+        if self.id is None:  # the only reply: there is no stream
+            self.end(None)
+
+    def _is_duplicate(self, message: Message) -> bool:
+        """Whether an event was seen before."""
+        if self._kind.first is First.STATES:
+            contract = message[message["msg_type"]]
+            return bool(contract.get("is_sold")) and contract["contract_id"] in self._sold
+        position = message.get("position")
+        return position is not None and self._position is not None and position <= self._position
+
+    def _put(self, message: Message) -> None:
+        body = message.get(message["msg_type"])
+        if isinstance(body, dict) and body.keys() <= {"id"}:
+            return  # there is nothing yet, such as no open contract
+        if len(self._waiting) >= MAX_WAITING:
+            self._overflown()
+            if self.is_behind:
+                return
+        position = message.get("position")
+        if position is not None:
+            self._seen(message, position)
+        self._append(_Event(message, self._position))
+
+    def _seen(self, message: Message, position: int) -> None:
+        """Note up to where events are in the queue."""
+        if self._kind.first is not First.STATES:
+            self._position = position
+            return
+        # Several contracts may be closed by one commit, so the position of a message may include a
+        # sale that only the next message shows. The sale that this one shows is certain.
+        contract = message[message["msg_type"]]
+        if contract.get("is_sold"):
+            self._position = max(self._position or 0, contract["transaction_ids"]["sell"])
+            self._sold[contract["contract_id"]] = None
+            if len(self._sold) > MAX_CLOSED:
+                del self._sold[next(iter(self._sold))]
+
+    def _overflown(self) -> None:
+        if self._kind.has_positions:
+            self.is_behind = True
+            self._forget(self)
+        else:
+            self._waiting.clear()
+            self._append(GapError(self.name))
+
+    def _append(self, item: _Event | GapError) -> None:
+        self._waiting.append(item)
+        self._news.set()
+
+    def end(self, error: ClientError | None) -> None:
+        """End it for the reader, once it has read what waits: with an error, or without."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.error = error
+            self.opened.set()
+            self._news.set()
+
+    # What is read.
+
+    async def read(self) -> _Event:
+        """Return the next event.
+
+        Raises `GapError` where events are missing, the error that ended it, or
+        `StopAsyncIteration`.
+        """
+        while not self._waiting:
+            if self.is_closed:
+                if self.error is not None:
+                    raise self.error
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        item = self._waiting.popleft()
+        if self.is_behind and len(self._waiting) <= MAX_WAITING // 2:
+            self.is_behind = False
+            self._resume(self)
+        if isinstance(item, GapError):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """End it here and at the gateway; what waits is dropped."""
+        self._waiting.clear()
+        if not self.is_closed:
+            self.end(None)
+            self._forget(self)
+
+
+class Stream(Generic[EventT]):
+    """The events of a subscription, as they arrive: iterate over it with `async for`.
+
+    The iteration ends when the stream or its client is closed. It goes on over lost connections.
+    Close a stream with `aclose`, or use it in `async with`, which also waits until it is open. A
+    stream that nothing refers to is closed by itself.
+    """
+
+    def __init__(self, subscription: Subscription, part: Callable[[Message], Any]) -> None:
+        """`part` returns what is yielded of a message."""
+        self._subscription = subscription
+        self._part = part
+        self.position: int | None = None
+        """The position of the last event that was yielded. Give it as `after` to continue from
+        there, for example after a restart of your program."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> EventT:
+        """Return the next event. Raises `GapError` where events are missing."""
+        event = await self._subscription.read()
+        self.position = event.position
+        part: EventT = self._part(event.message)
+        return part
+
+    async def __aenter__(self) -> Self:
+        await self._subscription.opened.wait()
+        if self._subscription.error is not None:
+            raise self._subscription.error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the stream. Its iteration ends."""
+        self._subscription.close()
+
+    def __del__(self) -> None:
+        subscription = self._subscription
+        if subscription.is_closed:
+            return
+        if subscription.thread == threading.get_ident():
+            subscription.close()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                subscription.loop.call_soon_threadsafe(subscription.close)
