@@ -399,15 +399,23 @@ async def test_the_public_calls_need_no_token(place: Place) -> None:
 async def answering(status: bytes) -> AsyncIterator[tuple[str, list[float]]]:
     """A server that refuses each connection with this status; the moments of the attempts."""
     times: list[float] = []
+    answers: list[asyncio.Task[Any]] = []
 
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        answers.append(task)
         times.append(asyncio.get_running_loop().time())
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     async with await asyncio.start_server(accepted, "127.0.0.1", 0) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", times
+    await asyncio.gather(*answers)
 
 
 async def test_a_status_that_does_not_pass_ends_the_client(place: Place) -> None:
@@ -418,7 +426,7 @@ async def test_a_status_that_does_not_pass_ends_the_client(place: Place) -> None
         assert len(attempts) == 1
     async with answering(b"503 Service Unavailable") as (url, attempts):
         with pytest.raises(ConnectionLost, match="503"):
-            async with Client(url, backoff=SOON, timeout=0.2):
+            async with Client(url, backoff=SOON, timeout=1.0):
                 pass
         assert len(attempts) > 2
     # Too many connections: the next attempt is not made at once.
