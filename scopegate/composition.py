@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scopegate.gateway.access.accounts import Accounts
+from scopegate.gateway.access.faults_in_force import Faults
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.overview import Overview
 from scopegate.gateway.access.passwords import Passwords
@@ -19,6 +20,7 @@ from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.limits import LimitsInForce, Profile
 from scopegate.gateway.calls.registry import DeclarationError, Registry
 from scopegate.gateway.calls.scheduling import Workers
+from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.handlers.gateway.app_calls import Apps
 from scopegate.handlers.gateway.consent_calls import Consent
 from scopegate.handlers.gateway.gateway_scopes import SCOPES
@@ -62,6 +64,8 @@ GIVEN: Final[frozenset[type]] = frozenset(
         Bus,
         Clock,
         ConcurrencyLimiter,
+        FaultKinds,
+        Faults,
         Handling,
         Health,
         LimitsInForce,
@@ -86,10 +90,19 @@ def _wall_clock() -> Clock:
     return WallClock()
 
 
-PROVIDERS: Final = (Accounts, Access, Overview, Passwords, RestrictionKinds, _wall_clock)
+PROVIDERS: Final = (
+    Accounts,
+    Access,
+    FaultKinds,
+    Faults,
+    Overview,
+    Passwords,
+    RestrictionKinds,
+    _wall_clock,
+)
 """The gateway's own services."""
 
-REPLACEABLE: Final = (Accounts, Clock, RestrictionKinds)
+REPLACEABLE: Final = (Accounts, Clock, FaultKinds, RestrictionKinds)
 """Those of them that plugins may replace."""
 
 

@@ -1,0 +1,145 @@
+"""The faults that owners have asked for: their rows.
+
+Rules:
+- A fault is for a token, or for a user's authorization of an app. It ends with it; a token that
+  takes the place of another has none.
+- A fault is stored and survives a restart. A change is announced, so every process acts on it.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import orjson
+
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.faults import Fault
+from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
+
+MAX_FAULTS = 20
+"""Faults of one token, or of one authorization, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultStarted(Announcement):
+    """Announces a fault for a token or for an authorization: one of them is not `None`."""
+
+    kind: ClassVar[str] = "fault_started"
+    number: int
+    token_id: int | None
+    link_id: int | None
+    fault: str
+    """Its kind."""
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultsEnded(Announcement):
+    """Announces that faults have ended."""
+
+    kind: ClassVar[str] = "faults_ended"
+    numbers: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFault:
+    """A fault as it is stored."""
+
+    number: int
+    token_id: int | None
+    link_id: int | None
+    kind: str
+    options: dict[str, Any]
+    of: str
+    """The name of the token or of the app."""
+    shown: str
+    """The masked token, or the id of the app."""
+    loginid: str
+    """The account of the token; empty for an app."""
+    created_at: float
+
+
+def start(
+    transaction: Transaction,
+    fault: Fault,
+    *,
+    token_id: int | None = None,
+    link_id: int | None = None,
+) -> int:
+    """Store a fault for a token or an authorization; return its number.
+
+    Raises `TooManyFaults` if that has `MAX_FAULTS` already.
+    """
+    [count] = transaction.single(
+        "SELECT count(*) FROM faults WHERE token_id = ? OR link_id = ?", token_id, link_id
+    )
+    if count >= MAX_FAULTS:
+        raise ApiError("TooManyFaults", f"There are {MAX_FAULTS} faults already: end one first.")
+    number = transaction.insert(
+        "INSERT INTO faults (token_id, link_id, kind, options, created_at) VALUES (?, ?, ?, ?, ?)",
+        token_id,
+        link_id,
+        fault.kind,
+        orjson.dumps(fault.options()).decode(),
+        time.time(),
+    )
+    transaction.announce(FaultStarted(number, token_id, link_id, fault.kind, fault.options()))
+    return number
+
+
+def end(transaction: Transaction, numbers: Iterable[int]) -> None:
+    """End these faults."""
+    ended = list(numbers)
+    for number in ended:
+        transaction.execute("DELETE FROM faults WHERE id = ?", number)
+    if ended:
+        transaction.announce(FaultsEnded(ended))
+
+
+def end_of_link(transaction: Transaction, link_id: int) -> None:
+    """End the faults of an authorization."""
+    rows = transaction.all("SELECT id FROM faults WHERE link_id = ?", link_id)
+    end(transaction, [row["id"] for row in rows])
+
+
+_STORED = (
+    "SELECT faults.id, faults.token_id, faults.link_id, faults.kind, faults.options,"
+    " faults.created_at, COALESCE(tokens.name, apps.name) AS of_name,"
+    " COALESCE(tokens.masked, CAST(apps.id AS TEXT)) AS shown,"
+    " COALESCE(tokens.loginid, '') AS loginid"
+    " FROM faults LEFT JOIN tokens ON tokens.id = faults.token_id"
+    " LEFT JOIN links ON links.id = faults.link_id LEFT JOIN apps ON apps.id = links.app_id"
+    " WHERE tokens.ended_at IS NULL AND links.ended_at IS NULL"
+)
+
+
+def stored(reader: Snapshot) -> list[StoredFault]:
+    """Return every fault whose token or authorization has not ended, the oldest first."""
+    return [_fault(row) for row in reader.all(_STORED + " ORDER BY faults.id")]
+
+
+def stored_for(reader: Snapshot, loginid: str, user_id: int) -> list[StoredFault]:
+    """Return the faults of an account's tokens and of its user's apps, the oldest first."""
+    return [
+        _fault(row)
+        for row in reader.all(
+            _STORED + " AND (tokens.loginid = ? OR links.user_id = ?) ORDER BY faults.id",
+            loginid,
+            user_id,
+        )
+    ]
+
+
+def _fault(row: Row) -> StoredFault:
+    return StoredFault(
+        row["id"],
+        row["token_id"],
+        row["link_id"],
+        row["kind"],
+        orjson.loads(row["options"]),
+        row["of_name"],
+        row["shown"],
+        row["loginid"],
+        row["created_at"],
+    )
