@@ -164,6 +164,11 @@ class LiveFault:
         self._end = end
 
     @property
+    def kind(self) -> str:
+        """The name of its kind."""
+        return self._course.fault.kind
+
+    @property
     def strikes(self) -> int:
         """How often it has struck so far."""
         return self._course.counts.strikes

@@ -237,9 +237,13 @@ class Connection:
         self._waiting = ()
         self._transport.go_silent()
 
-    def _end(self, end: Disconnect) -> None:
+    def flush(self) -> None:
+        """Send what an interceptor has not sent yet: the connection is about to close."""
         if self._interceptor is not None:
             self._interceptor.flush()
+
+    def _end(self, end: Disconnect) -> None:
+        self.flush()
         self.session.close_code = end.code
         self._transport.close(end.code, end.reason)
         self.leave()

@@ -653,6 +653,7 @@ class Peer(asyncio.Protocol):
         if self._connection is None:
             self._hang_up()
             return
+        self._connection.flush()
         core = self._protocol()
         if core.state is OPEN:
             core.fail(code, reason)
