@@ -23,6 +23,7 @@ from scopegate.gateway.calls.scheduling import Workers
 from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.handlers.gateway.app_calls import Apps
 from scopegate.handlers.gateway.consent_calls import Consent
+from scopegate.handlers.gateway.fault_calls import FaultInjection
 from scopegate.handlers.gateway.gateway_scopes import SCOPES
 from scopegate.handlers.gateway.general_calls import General
 from scopegate.handlers.gateway.operator_calls import Operator
@@ -52,6 +53,7 @@ HANDLERS: Final[tuple[type, ...]] = (
     Consent,
     Oversight,
     Operator,
+    FaultInjection,
 )
 """The classes with the calls of every gateway."""
 

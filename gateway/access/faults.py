@@ -51,12 +51,11 @@ class StoredFault:
     link_id: int | None
     kind: str
     options: dict[str, Any]
-    of: str
+    name: str
     """The name of the token or of the app."""
-    shown: str
-    """The masked token, or the id of the app."""
-    loginid: str
-    """The account of the token; empty for an app."""
+    masked: str
+    """The masked token; empty for an app."""
+    app_id: int | None
     created_at: float
 
 
@@ -104,42 +103,43 @@ def end_of_link(transaction: Transaction, link_id: int) -> None:
 
 
 _STORED = (
-    "SELECT faults.id, faults.token_id, faults.link_id, faults.kind, faults.options,"
-    " faults.created_at, COALESCE(tokens.name, apps.name) AS of_name,"
-    " COALESCE(tokens.masked, CAST(apps.id AS TEXT)) AS shown,"
-    " COALESCE(tokens.loginid, '') AS loginid"
+    "SELECT faults.*, COALESCE(tokens.name, apps.name) AS name,"
+    " COALESCE(tokens.masked, '') AS masked, apps.id AS app_id"
     " FROM faults LEFT JOIN tokens ON tokens.id = faults.token_id"
     " LEFT JOIN links ON links.id = faults.link_id LEFT JOIN apps ON apps.id = links.app_id"
     " WHERE tokens.ended_at IS NULL AND links.ended_at IS NULL"
 )
+_IN_ORDER = " ORDER BY faults.id"
 
 
 def stored(reader: Snapshot) -> list[StoredFault]:
     """Return every fault whose token or authorization has not ended, the oldest first."""
-    return [_fault(row) for row in reader.all(_STORED + " ORDER BY faults.id")]
+    return [_fault(row) for row in reader.all(_STORED + _IN_ORDER)]
 
 
 def stored_for(reader: Snapshot, loginid: str, user_id: int) -> list[StoredFault]:
     """Return the faults of an account's tokens and of its user's apps, the oldest first."""
-    return [
-        _fault(row)
-        for row in reader.all(
-            _STORED + " AND (tokens.loginid = ? OR links.user_id = ?) ORDER BY faults.id",
-            loginid,
-            user_id,
-        )
-    ]
+    mine = " AND (tokens.loginid = ? OR links.user_id = ?)"
+    return [_fault(row) for row in reader.all(_STORED + mine + _IN_ORDER, loginid, user_id)]
+
+
+def found(reader: Snapshot, number: int, loginid: str, user_id: int) -> StoredFault:
+    """Return the one of `stored_for` with this number. Raises `FaultNotFound`."""
+    for each in stored_for(reader, loginid, user_id):
+        if each.number == number:
+            return each
+    raise ApiError("FaultNotFound", "You have no fault of this number: `fault_list` lists all.")
 
 
 def _fault(row: Row) -> StoredFault:
     return StoredFault(
-        row["id"],
-        row["token_id"],
-        row["link_id"],
-        row["kind"],
-        orjson.loads(row["options"]),
-        row["of_name"],
-        row["shown"],
-        row["loginid"],
-        row["created_at"],
+        number=row["id"],
+        token_id=row["token_id"],
+        link_id=row["link_id"],
+        kind=row["kind"],
+        options=orjson.loads(row["options"]),
+        name=row["name"],
+        masked=row["masked"],
+        app_id=row["app_id"],
+        created_at=row["created_at"],
     )

@@ -104,6 +104,10 @@ class Faults:
         """Return what a stored fault has done so far in this process. Raises `KeyError`."""
         return self._in_force[number].course
 
+    def strikes(self, number: int) -> int:
+        """Return how often a stored fault has struck since the start; 0 if it does not act."""
+        return self.course(number).counts.strikes if number in self._in_force else 0
+
     def take_off(self, session: Session, course: Course) -> None:
         """End a fault of `put_on`; no effect if it does not act."""
         courses = self._of_session.get(session, [])

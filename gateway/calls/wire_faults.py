@@ -331,9 +331,15 @@ class FaultKinds:
         return True
 
     def checked(
-        self, kind: str, options: Mapping[str, Any], calls: Container[str] | None = None
+        self,
+        kind: str,
+        options: Mapping[str, Any],
+        calls: Container[str] | None = None,
+        kind_field: str = "kind",
     ) -> Fault:
         """Return a fault. `calls` are the calls that it may name; any if it is `None`.
+
+        `kind_field` is the field of the request that holds the kind.
 
         Raises `InputValidationFailed` if it is invalid, which lists what there is.
         """
@@ -341,7 +347,7 @@ class FaultKinds:
         if found is None:
             names = ", ".join(self.by_name())
             problem = f"There is no fault {kind[:50]!r}. There are: {names}."
-            raise input_validation_failed({"kind": problem})
+            raise input_validation_failed({kind_field: problem})
         try:
             fault = found.model_validate(dict(options))
         except ValidationError as invalid:
