@@ -38,7 +38,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.faults_of_settings import in_words
-from scopegate.gateway.access import faults, tokens
+from scopegate.gateway.access import stored_faults, tokens
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.faults_in_force import Faults
 from scopegate.gateway.calls import token_form
@@ -368,12 +368,12 @@ class LiveGateway:
             found = tokens.find(transaction, token_form.digest(token))
             if found is None:
                 raise SettingsError("fault: token: there is no such token")
-            return faults.start(transaction, fault, token_id=found.id)
+            return stored_faults.start(transaction, fault, token_id=found.id)
 
         number = await gateway.store.write(job)
         course = gateway.service(Faults).course(number)
         course.changed = lambda course: record.changed()
-        ending = partial(faults.end, numbers=[number])
+        ending = partial(stored_faults.end, numbers=[number])
         return LiveFault(
             course,
             record,

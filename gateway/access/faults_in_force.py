@@ -19,9 +19,9 @@ from typing import Any
 
 import structlog
 
-from scopegate.gateway.access import faults
-from scopegate.gateway.access.faults import FaultsEnded, FaultStarted
+from scopegate.gateway.access import stored_faults
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.stored_faults import FaultsEnded, FaultStarted
 from scopegate.gateway.access.tokens import TokensEnded
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.faults import Counts, Course, Fault
@@ -80,7 +80,7 @@ class Faults:
         self._access.on_grants = self.refresh
         while True:
             changes = self._changes
-            found = await self._store.read(faults.stored)
+            found = await self._store.read(stored_faults.stored)
             if changes == self._changes:  # else another process has changed some meanwhile
                 break
         for each in found:

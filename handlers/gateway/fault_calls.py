@@ -4,11 +4,11 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from scopegate.gateway.access import apps, faults, tokens
+from scopegate.gateway.access import apps, stored_faults, tokens
 from scopegate.gateway.access.accounts import Accounts
-from scopegate.gateway.access.faults import StoredFault
 from scopegate.gateway.access.faults_in_force import Faults
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.stored_faults import StoredFault
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.faults import Fault
 from scopegate.gateway.calls.registry import Registry, call
@@ -81,7 +81,7 @@ class FaultInjection:
 
         def job(transaction: Transaction) -> StoredFault:
             number = self._start(transaction, grant, request, fault)
-            return faults.found(transaction, number, grant.loginid, grant.user_id)
+            return stored_faults.found(transaction, number, grant.loginid, grant.user_id)
 
         stored = await self._access.write(grant, job, audited="fault_start")
         return {"fault_start": self._body(stored)}
@@ -94,7 +94,7 @@ class FaultInjection:
             if link is None or not all(map(grant.reaches, link.loginids)):
                 raise ApiError("InvalidAppID", "No app with this app_id is connected to you.")
             self._check_accounts(transaction, link.loginids)
-            return faults.start(transaction, fault, link_id=link.id)
+            return stored_faults.start(transaction, fault, link_id=link.id)
         self._check_accounts(transaction, [grant.loginid])
         if request.token is not None:
             token_id = tokens.managed(transaction, grant.loginid, request.token).id
@@ -104,7 +104,7 @@ class FaultInjection:
             )
         else:
             token_id = grant.token_id
-        return faults.start(transaction, fault, token_id=token_id)
+        return stored_faults.start(transaction, fault, token_id=token_id)
 
     def _check_accounts(self, reader: Snapshot, loginids: list[str]) -> None:
         """Raise `FaultsNotAllowed` unless faults may act on one of these accounts."""
@@ -118,7 +118,7 @@ class FaultInjection:
         """List the faults of the account's tokens, and of the apps that you use."""
         grant = session.grant
         found = await self._store.read(
-            lambda reader: faults.stored_for(reader, grant.loginid, grant.user_id)
+            lambda reader: stored_faults.stored_for(reader, grant.loginid, grant.user_id)
         )
         return {"fault_list": [self._body(each) for each in found]}
 
@@ -128,8 +128,10 @@ class FaultInjection:
         grant = session.grant
 
         def job(transaction: Transaction) -> None:
-            stored = faults.found(transaction, request.fault_end, grant.loginid, grant.user_id)
-            faults.end(transaction, [stored.number])
+            stored = stored_faults.found(
+                transaction, request.fault_end, grant.loginid, grant.user_id
+            )
+            stored_faults.end(transaction, [stored.number])
 
         await self._access.write(grant, job, audited="fault_end")
         return {"fault_end": 1}

@@ -8,9 +8,9 @@ from scopegate.commands.target import plugins_of
 from scopegate.commands.token import named
 from scopegate.composition import Composition
 from scopegate.faults_of_settings import in_words
-from scopegate.gateway.access import apps, faults, users
+from scopegate.gateway.access import apps, stored_faults, users
 from scopegate.gateway.access.accounts import Accounts
-from scopegate.gateway.access.faults import StoredFault
+from scopegate.gateway.access.stored_faults import StoredFault
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.faults import Fault
 from scopegate.gateway.calls.registry import DeclarationError
@@ -70,7 +70,7 @@ def fault_start(
         facts = [accounts.facts(transaction, loginid) for loginid in loginids]
         if not any(map(kinds.is_for_tests, facts)):
             raise StoreError("only demo accounts can have faults")
-        return faults.start(transaction, asked, token_id=token_id, link_id=link_id)
+        return stored_faults.start(transaction, asked, token_id=token_id, link_id=link_id)
 
     click.echo(run_job(db, job))
 
@@ -81,7 +81,7 @@ def fault_list(db: Location | None) -> None:
     """List the faults of tokens and apps. Those of the settings are not listed."""
 
     def job(reader: Snapshot) -> list[StoredFault]:
-        return faults.stored(reader)
+        return stored_faults.stored(reader)
 
     rows = [
         (
@@ -102,9 +102,9 @@ def fault_end(db: Location | None, number: int) -> None:
     """End a fault. NUMBER is the one that `scopegate fault list` shows."""
 
     def job(transaction: Transaction) -> None:
-        if number not in {each.number for each in faults.stored(transaction)}:
+        if number not in {each.number for each in stored_faults.stored(transaction)}:
             raise StoreError("there is no such fault")
-        faults.end(transaction, [number])
+        stored_faults.end(transaction, [number])
 
     run_job(db, job)
     click.echo("ended", err=True)

@@ -1,4 +1,4 @@
--- The faults that owners have asked for (`gateway.access.faults`), each for a token or for an
+-- The faults that owners have asked for (`gateway.access.stored_faults`), each for a token or for an
 -- authorization of an app.
 
 CREATE TABLE faults (

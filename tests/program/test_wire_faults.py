@@ -1,11 +1,14 @@
 """Faults of the network, of the connection and of its token: what a bot sees of each."""
 
+import json
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from scopegate.gateway.calls.injecting import MAX_DELAYED
+from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.settings import SettingsError
 from scopegate.testkit import LiveGateway, live_gateway
 from tests.program.faulty_sessions import BUY, TICKS, bot
@@ -35,6 +38,26 @@ def test_what_latency_delays_is_sent_before_a_connection_closes(scopegate: LiveG
     with connect(f"{scopegate.endpoint}/websockets/v3?app_id=77") as socket:
         socket.send('{"ping": 1}')
         assert b"InvalidAppID" in socket.recv(decode=False)
+
+
+def test_a_client_with_too_much_delayed_is_cut_off(scopegate: LiveGateway) -> None:
+    size = len(json.dumps({"active_symbols": symbols_of(scopegate)}))
+    scopegate.fault("latency", milliseconds=60_000, skip=1)
+    with bot(scopegate) as client:
+        for _ in range(2 * MAX_DELAYED // size):
+            client.send(active_symbols="brief")
+        assert client.next() == 1006
+
+
+def symbols_of(scopegate: LiveGateway) -> Any:
+    with bot(scopegate) as client:
+        return client.ask(active_symbols="brief")["active_symbols"]
+
+
+def test_the_gateway_has_these_kinds_without_an_exchange() -> None:
+    names = FaultKinds().by_name()
+    assert len(names) == 11
+    assert FaultKinds().is_for_tests(None)
 
 
 def test_a_lost_reply_leaves_what_was_done(scopegate: LiveGateway) -> None:

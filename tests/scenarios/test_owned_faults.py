@@ -8,7 +8,7 @@ import pytest
 
 from scopegate import testing
 from scopegate.app import compose
-from scopegate.gateway.access import faults, tokens
+from scopegate.gateway.access import stored_faults, tokens
 from scopegate.gateway.access.faults_in_force import Faults
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.injecting import EXEMPT, Injector
@@ -208,7 +208,7 @@ async def test_nobody_ends_or_sees_the_fault_of_another(world: World) -> None:
 async def test_a_token_has_so_many_faults_and_no_more(world: World) -> None:
     bot = world.connect()
     await bot.authorize(await world.token("admin"))
-    for _ in range(faults.MAX_FAULTS):
+    for _ in range(stored_faults.MAX_FAULTS):
         await started(bot, "duplicate_events")
     assert await code_of(bot, {"fault_start": "duplicate_events"}) == "TooManyFaults"
 
@@ -273,7 +273,7 @@ async def test_a_stored_fault_that_is_no_longer_known_is_left_out(
 
     def job(transaction: Any) -> int:
         found = tokens.managed(transaction, world.loginid, token)
-        return faults.start(transaction, fault, token_id=found.id)
+        return stored_faults.start(transaction, fault, token_id=found.id)
 
     number = await world.gateway.store.write(job)
     assert await code_of(bot, {"ping": 1}) == "ok"

@@ -9,6 +9,7 @@ Rules:
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar
 
 import orjson
@@ -70,9 +71,9 @@ def start(
 
     Raises `TooManyFaults` if that has `MAX_FAULTS` already.
     """
-    [count] = transaction.single(
-        "SELECT count(*) FROM faults WHERE token_id = ? OR link_id = ?", token_id, link_id
-    )
+    column, of = ("token_id", token_id) if link_id is None else ("link_id", link_id)
+    query = f"SELECT count(*) FROM faults WHERE {column} = ?"  # noqa: S608 - one of two
+    [count] = transaction.single(query, of)
     if count >= MAX_FAULTS:
         raise ApiError("TooManyFaults", f"There are {MAX_FAULTS} faults already: end one first.")
     number = transaction.insert(
@@ -102,25 +103,32 @@ def end_of_link(transaction: Transaction, link_id: int) -> None:
     end(transaction, [row["id"] for row in rows])
 
 
-_STORED = (
-    "SELECT faults.*, COALESCE(tokens.name, apps.name) AS name,"
-    " COALESCE(tokens.masked, '') AS masked, apps.id AS app_id"
-    " FROM faults LEFT JOIN tokens ON tokens.id = faults.token_id"
-    " LEFT JOIN links ON links.id = faults.link_id LEFT JOIN apps ON apps.id = links.app_id"
-    " WHERE tokens.ended_at IS NULL AND links.ended_at IS NULL"
+_OF_TOKENS = (
+    "SELECT faults.*, tokens.name, tokens.masked, NULL AS app_id FROM tokens"
+    " JOIN faults ON faults.token_id = tokens.id WHERE tokens.ended_at IS NULL"
 )
-_IN_ORDER = " ORDER BY faults.id"
+_OF_LINKS = (
+    "SELECT faults.*, apps.name, '' AS masked, apps.id AS app_id FROM links"
+    " JOIN faults ON faults.link_id = links.id JOIN apps ON apps.id = links.app_id"
+    " WHERE links.ended_at IS NULL"
+)
 
 
 def stored(reader: Snapshot) -> list[StoredFault]:
     """Return every fault whose token or authorization has not ended, the oldest first."""
-    return [_fault(row) for row in reader.all(_STORED + _IN_ORDER)]
+    return _in_order(reader.all(_OF_TOKENS), reader.all(_OF_LINKS))
 
 
 def stored_for(reader: Snapshot, loginid: str, user_id: int) -> list[StoredFault]:
     """Return the faults of an account's tokens and of its user's apps, the oldest first."""
-    mine = " AND (tokens.loginid = ? OR links.user_id = ?)"
-    return [_fault(row) for row in reader.all(_STORED + mine + _IN_ORDER, loginid, user_id)]
+    return _in_order(
+        reader.all(_OF_TOKENS + " AND tokens.loginid = ?", loginid),
+        reader.all(_OF_LINKS + " AND links.user_id = ?", user_id),
+    )
+
+
+def _in_order(*rows: Iterable[Row]) -> list[StoredFault]:
+    return sorted(map(_fault, chain(*rows)), key=lambda each: each.number)
 
 
 def found(reader: Snapshot, number: int, loginid: str, user_id: int) -> StoredFault:
