@@ -69,7 +69,7 @@ class Sent:
     delay: float = 0.0
     """Real seconds until it is sent."""
     held: bool = False
-    """Whether it is sent after the next event."""
+    """Whether it is sent after the next event of its stream."""
     end: End | None = None
     """What happens once it is sent."""
 

@@ -6,8 +6,8 @@ Rules:
 - The calls about faults themselves are never affected, so a fault can always be ended; nor is a
   reply to a message that began before the fault.
 - What is delayed keeps its order, and is bounded by `MAX_DELAYED`: beyond it the client is cut off.
-- An event that is held back is sent after the next event, but before any reply, and at the latest
-  after `MAX_HOLD`.
+- An event that is held back is sent after the next event of its stream, but before any reply, and
+  at the latest after `MAX_HOLD`.
 """
 
 import asyncio
@@ -19,7 +19,17 @@ import orjson
 import structlog
 
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.gateway.calls.faults import Asked, Course, Cut, Effect, End, EndToken, Sent, Silence
+from scopegate.gateway.calls.faults import (
+    Asked,
+    Course,
+    Cut,
+    Effect,
+    End,
+    EndToken,
+    Message,
+    Sent,
+    Silence,
+)
 from scopegate.gateway.calls.session import Link, Recognizer, Session
 
 MAX_DELAYED = 1024 * 1024
@@ -53,6 +63,8 @@ class Injector:
         self._ends_token = False
         self._send = session.send
         self._held: list[bytes] = []
+        self._held_of: Message = {}
+        """The event that is held back."""
         self._delay_of_held = 0.0
         self._hold: asyncio.TimerHandle | None = None
         self._delayed: deque[tuple[float, bytes]] = deque()
@@ -134,13 +146,13 @@ class Injector:
             text if message is original else orjson.dumps(message) for message in sent.messages
         ]
         if sent.held:
-            self._held, self._delay_of_held = texts, sent.delay
+            self._held, self._held_of, self._delay_of_held = texts, original, sent.delay
             loop = asyncio.get_running_loop()
             self._hold = loop.call_later(MAX_HOLD, self._release)
         else:
             for each in texts:
                 self._put(each, sent.delay)
-            if sent.is_event and texts:
+            if sent.is_event and self._held and texts and _follows(original, self._held_of):
                 self._release()
         if sent.end is not None:
             self._end(sent.end)
@@ -216,3 +228,10 @@ class Injector:
         self._held = []
         self._delayed.clear()
         self._effects = {}
+
+
+def _follows(event: Message, earlier: Message) -> bool:
+    """Whether an event is of the stream of an earlier one. The last of a stream may not name it."""
+    if "subscription" in event:
+        return event["subscription"] == earlier.get("subscription")
+    return bool(event.get("msg_type") == earlier.get("msg_type"))

@@ -105,7 +105,7 @@ class _DuplicateEvents(Effect[DuplicateEvents]):
 
 
 class ReorderEvents(_OfEvents):
-    """An event of a stream arrives after the next one."""
+    """An event of a stream arrives after the next one of that stream."""
 
     kind = "reorder_events"
 

@@ -92,6 +92,20 @@ def test_events_arrive_in_another_order(scopegate: LiveGateway) -> None:
         assert epochs(client.events(4)) == [2, 1, 4, 3]
 
 
+def test_the_events_of_each_stream_are_reordered_among_themselves(scopegate: LiveGateway) -> None:
+    scopegate.fault("reorder_events", event="tick", times=1)
+    with bot(scopegate) as client:
+        client.send(ticks=["1HZ100V", "1HZ10V"], subscribe=1)
+        client.events(2)
+        scopegate.clock.advance(2)
+        assert [(m["tick"]["symbol"], m["tick"]["epoch"] % 60) for m in client.events(4)] == [
+            ("1HZ10V", 1),
+            ("1HZ100V", 2),
+            ("1HZ100V", 1),
+            ("1HZ10V", 2),
+        ]
+
+
 def test_no_event_follows_the_reply_to_its_forget(scopegate: LiveGateway) -> None:
     scopegate.fault("reorder_events")
     with bot(scopegate) as client:
