@@ -258,6 +258,8 @@ async def compose(
         if settings.faults_allowed:
             kinds: FaultKinds = await services.get(FaultKinds)
             await injected.start(faults_of(settings, kinds, registry))
+            if settings.fault:
+                log.warning("connections have the faults of the settings", faults=settings.fault)
         elif settings.fault:
             raise SettingsError("fault: others can connect, so set allow_faults too")
         scheduler = Scheduler()
