@@ -232,6 +232,5 @@ class Injector:
 
 def _follows(event: Message, earlier: Message) -> bool:
     """Whether an event is of the stream of an earlier one. The last of a stream may not name it."""
-    if "subscription" in event:
-        return event["subscription"] == earlier.get("subscription")
-    return bool(event.get("msg_type") == earlier.get("msg_type"))
+    name = "subscription" if "subscription" in event else "msg_type"
+    return bool(event.get(name) == earlier.get(name))
