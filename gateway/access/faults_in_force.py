@@ -11,6 +11,7 @@ Rules:
 - Where faults are not allowed, and on a connection without any, there is nothing to look up.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ from scopegate.runtime.siblings import Siblings
 from scopegate.store.errors import StoreUnavailableError
 from scopegate.store.store import Store
 
+FEW = 100
+"""The most `times` of a fault whose strikes are sent one by one."""
+SHARE_EVERY = 0.05
+"""Real seconds between two messages about any other fault."""
 COUNTED = "fault counted"
 """The message to other processes with what a fault has counted."""
 
@@ -44,6 +49,39 @@ class _InForce:
     token_id: int | None
     link_id: int | None
     course: Course
+
+
+class _Sharing:
+    """Sends the other processes what one fault has counted."""
+
+    def __init__(self, key: str | int, siblings: Siblings) -> None:
+        self._key = key
+        self._siblings = siblings
+        self._strikes = 0
+        self._next: asyncio.TimerHandle | None = None
+        """When counts can be sent again that are not sent at once."""
+        self._is_due = False
+
+    def __call__(self, course: Course) -> None:
+        """Send it at once if a few strikes are all that it has, else a few times a second."""
+        is_strike = course.counts.strikes > self._strikes
+        if is_strike and 0 < (course.fault.times or 0) <= FEW:
+            self._send(course)
+        elif self._next is None:
+            self._send(course)
+            self._next = asyncio.get_running_loop().call_later(SHARE_EVERY, self._again, course)
+        else:
+            self._is_due = True
+
+    def _send(self, course: Course) -> None:
+        self._strikes = course.counts.strikes
+        self._siblings.send(COUNTED, (self._key, tuple(course.counts)))
+
+    def _again(self, course: Course) -> None:
+        self._next = None
+        if self._is_due:
+            self._is_due = False
+            self(course)
 
 
 class Faults:
@@ -167,9 +205,7 @@ class Faults:
     def _course(self, key: str | int, fault: Fault) -> Course:
         if self._siblings.alone:
             return Course(fault)
-        return Course(
-            fault, lambda course: self._siblings.send(COUNTED, (key, tuple(course.counts)))
-        )
+        return Course(fault, _Sharing(key, self._siblings))
 
     def _counted(self, sender: int, counted: tuple[str | int, tuple[int, int, int]]) -> None:
         key, counts = counted

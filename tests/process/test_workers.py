@@ -187,6 +187,18 @@ async def test_a_fault_is_counted_at_both_workers_together(gateway: Workers) -> 
             assert "time" in await each.ask({"time": 1})
 
 
+async def test_many_strikes_are_counted_at_both_workers_too(gateway: Workers) -> None:
+    async with gateway.at_both() as (one, other):
+        await signed_in_with_a_new_token("Many", gateway, one, other)
+        await one.ask({"fault_start": "latency", "options": {"milliseconds": 0}})
+        for _ in range(20):
+            await one.ask({"ping": 1})
+        assert await strikes_at(one) == 20
+        async with asyncio.timeout(PATIENCE):
+            while await strikes_at(other) < 20:
+                pass
+
+
 async def signed_in_with_a_new_token(name: str, gateway: Workers, *clients: SocketClient) -> None:
     """Sign these clients in with a new token of the demo account."""
     [owner, *_] = clients
@@ -200,8 +212,8 @@ async def signed_in_with_a_new_token(name: str, gateway: Workers, *clients: Sock
 
 
 async def strikes_at(client: SocketClient) -> int:
-    """How often its only fault has struck, as the worker of this client knows it."""
-    [found] = (await client.ask({"fault_list": 1}))["fault_list"]
+    """How often its latest fault has struck, as the worker of this client knows it."""
+    [*_, found] = (await client.ask({"fault_list": 1}))["fault_list"]
     return int(found["strikes"])
 
 
