@@ -13,7 +13,7 @@ Rules:
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -31,6 +31,8 @@ from scopegate.gateway.calls.faults import (
     Silence,
 )
 from scopegate.gateway.calls.session import Link, Recognizer, Session
+
+T = TypeVar("T")
 
 MAX_DELAYED = 1024 * 1024
 """Bytes that wait to be sent to one client."""
@@ -99,7 +101,7 @@ class Injector:
             return self._dispatcher.handle(session, text)
         asked = Asked(call)
         for effect in self._effects.values():
-            effect.asked(asked)
+            self._apply(effect, effect.asked, asked)
         if isinstance(asked.end, EndToken):
             return self._handle_without_token(session, text, asked)
         if asked.end is not None:
@@ -141,7 +143,7 @@ class Injector:
             return
         [original] = sent.messages
         for effect in self._effects.values():
-            effect.sent(sent)
+            self._apply(effect, effect.sent, sent)
         texts = [
             text if message is original else orjson.dumps(message) for message in sent.messages
         ]
@@ -156,6 +158,18 @@ class Injector:
                 self._release()
         if sent.end is not None:
             self._end(sent.end)
+
+    def _apply(self, effect: Effect[Any], hook: Callable[[T], None], message: T) -> None:
+        """Let a fault change a message; if it fails, the message stays as it was until then."""
+        try:
+            hook(message)
+        except Exception as problem:
+            log.error(
+                "a fault failed",
+                session=self._session.id,
+                kind=effect.fault.kind,
+                exc_info=problem,
+            )
 
     def _release(self) -> None:
         """Send the event that is held back."""

@@ -40,7 +40,7 @@ from scopegate.composition import declared
 from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.gateway.calls.faults import Asked, Effect, Fault
+from scopegate.gateway.calls.faults import Asked, Effect, Fault, Sent
 from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.plugins import _plugins_in as plugins_in
 from scopegate.runtime.clock import HandClock
@@ -884,8 +884,25 @@ class _Downpour(Effect[Downpour]):
             asked.error = ApiError("Raining", "It rains.")
 
 
+class Flood(Fault):
+    """Something fails."""
+
+    kind = "flood"
+
+    def begin(self, strikes: Callable[[], bool], chosen: random.Random) -> Effect[Any]:
+        return _Flood(self, strikes, chosen)
+
+
+class _Flood(Effect[Flood]):
+    def asked(self, asked: Asked) -> None:
+        raise LookupError("no gutter")
+
+    def sent(self, sent: Sent) -> None:
+        raise LookupError("no gutter")
+
+
 class GardenFaults(FaultKinds):
-    kinds = (*FaultKinds.kinds, Downpour)
+    kinds = (*FaultKinds.kinds, Downpour, Flood)
 
 
 def garden_faults() -> FaultKinds:
@@ -907,3 +924,9 @@ async def test_a_plugin_adds_kinds_of_faults() -> None:
         client.send_text(b'{"ping": 1}')
         assert (await client.next())["error"]["code"] == "Raining"
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        with structlog.testing.capture_logs() as lines:
+            await client.ask({"fault_start": "flood"})
+            assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        assert [(line["event"], line["kind"]) for line in lines] == [
+            ("a fault failed", "flood")
+        ] * 2
