@@ -31,6 +31,7 @@ READS = frozenset(
         "copytrading_statistics",
         "economic_calendar",
         "exchange_rates",
+        "fault_kinds",
         "get_account_status",
         "get_financial_assessment",
         "get_limits",
@@ -935,6 +936,68 @@ class Calls:
             "target_currency": target_currency,
         }
         return self._stream("exchange_rates", arguments)
+
+    async def fault_end(
+        self,
+        fault_end: int,
+        *,
+        timeout: float | None = None,
+    ) -> int:
+        """End a fault, at once on live connections too.
+
+        - `fault_end`: The number of the fault.
+        """
+        arguments = {
+            "fault_end": fault_end,
+        }
+        reply: int = await self._body("fault_end", arguments, timeout)
+        return reply
+
+    async def fault_kinds(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> list[messages.FaultKind]:
+        """List the faults that connections can have, and their options."""
+        arguments: dict[str, Any] = {}
+        reply: list[messages.FaultKind] = await self._body("fault_kinds", arguments, timeout)
+        return reply
+
+    async def fault_list(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> list[messages.FaultInForce]:
+        """List the faults of the account's tokens, and of the apps that you use."""
+        arguments: dict[str, Any] = {}
+        reply: list[messages.FaultInForce] = await self._body("fault_list", arguments, timeout)
+        return reply
+
+    async def fault_start(
+        self,
+        fault_start: str,
+        *,
+        options: dict[str, Any] | None = None,
+        token: str | None = None,
+        app_id: int | None = None,
+        timeout: float | None = None,
+    ) -> messages.FaultInForce:
+        """Begin a fault of the connections of a token, or of those of an app that you use.
+
+        - `fault_start`: The kind of the fault, one of those that `fault_kinds` lists.
+        - `options`: An object with options of the kind, by the names that `fault_kinds` lists.
+        - `token`: The token of the connections, whole or masked as in lists; by default that of
+          this connection.
+        - `app_id`: The app whose connections have it, instead of a token: only those of you.
+        """
+        arguments = {
+            "fault_start": fault_start,
+            "options": options,
+            "token": token,
+            "app_id": app_id,
+        }
+        reply: messages.FaultInForce = await self._body("fault_start", arguments, timeout)
+        return reply
 
     async def get_account_status(
         self,

@@ -976,6 +976,43 @@ class FailedForOne(TypedDict):
     """The token of the account, masked except for its last four characters."""
 
 
+class FaultInForce(TypedDict):
+    app_id: int | None
+    """The app whose connections have it; null for a fault of a token."""
+    kind: str
+    """The kind of the fault."""
+    name: str
+    """The name of the token or of the app."""
+    number: int
+    """Its number, for `fault_end`."""
+    options: dict[str, Any]
+    """The options that were given."""
+    strikes: int
+    """How often it has struck since the gateway started."""
+    token: str
+    """The token, masked; empty for a fault of an app."""
+
+
+class FaultKind(TypedDict):
+    name: str
+    """The name by which the fault is asked for."""
+    words: str
+    """What happens."""
+    options: list[FaultOption]
+    """What can be chosen about it."""
+
+
+class FaultOption(TypedDict):
+    name: str
+    """The name of the option."""
+    words: str
+    """What it means."""
+    default: Any
+    """Its value if it is left out; null if there is none, or if it must be given."""
+    required: int
+    """1 if it must be given, else 0."""
+
+
 class FeatureFlags(TypedDict):
     wallet: NotRequired[Literal[0, 1]]
     """1 to use wallets, else 0; only stored."""

@@ -931,6 +931,43 @@ export interface FailedForOne {
   token: string;
 }
 
+export interface FaultInForce {
+  /** The app whose connections have it; null for a fault of a token. */
+  app_id: number | null;
+  /** The kind of the fault. */
+  kind: string;
+  /** The name of the token or of the app. */
+  name: string;
+  /** Its number, for `fault_end`. */
+  number: number;
+  /** The options that were given. */
+  options: Record<string, any>;
+  /** How often it has struck since the gateway started. */
+  strikes: number;
+  /** The token, masked; empty for a fault of an app. */
+  token: string;
+}
+
+export interface FaultKind {
+  /** The name by which the fault is asked for. */
+  name: string;
+  /** What happens. */
+  words: string;
+  /** What can be chosen about it. */
+  options: Array<FaultOption>;
+}
+
+export interface FaultOption {
+  /** The name of the option. */
+  name: string;
+  /** What it means. */
+  words: string;
+  /** Its value if it is left out; null if there is none, or if it must be given. */
+  default: any;
+  /** 1 if it must be given, else 0. */
+  required: number;
+}
+
 export interface FeatureFlags {
   /** 1 to use wallets, else 0; only stored. */
   wallet?: boolean;
@@ -2498,6 +2535,17 @@ export interface ExchangeRateUpdatesFields {
   target_currency?: string;
 }
 
+export interface FaultStartFields {
+  /** An object with options of the kind, by the names that `fault_kinds` lists. */
+  options?: Record<string, any>;
+  /**
+   * The token of the connections, whole or masked as in lists; by default that of this connection.
+   */
+  token?: string;
+  /** The app whose connections have it, instead of a token: only those of you. */
+  app_id?: number;
+}
+
 export interface LandingCompanyDetailsFields {
   /** No effect: no country requires a tax number here. */
   country?: string;
@@ -3175,6 +3223,14 @@ export interface Client {
    * others, at the latest tick.
    */
   exchange_rate_updates(fields: ExchangeRateUpdatesFields): Stream<RatesBody>;
+  /** End a fault, at once on live connections too. */
+  fault_end(own: number, fields?: Record<string, never>, options?: CallOptions): Promise<number>;
+  /** List the faults that connections can have, and their options. */
+  fault_kinds(fields?: Record<string, never>, options?: CallOptions): Promise<Array<FaultKind>>;
+  /** List the faults of the account's tokens, and of the apps that you use. */
+  fault_list(fields?: Record<string, never>, options?: CallOptions): Promise<Array<FaultInForce>>;
+  /** Begin a fault of the connections of a token, or of those of an app that you use. */
+  fault_start(own: string, fields?: FaultStartFields, options?: CallOptions): Promise<FaultInForce>;
   /** Return what the account may do and what it still lacks: paper money needs no proofs. */
   get_account_status(fields?: Record<string, never>, options?: CallOptions): Promise<AccountStatusBody>;
   /** Return all answers, keyed by question; unanswered questions are left out. */

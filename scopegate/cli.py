@@ -22,6 +22,7 @@ SUBCOMMANDS: Final = {
     "calls": ("commands.calls", "List every call, the scopes that it needs and what it does."),
     "check": ("commands.check", "Check the database without changing it."),
     "doctor": ("commands.doctor", "Report unsafe settings, and what to set instead."),
+    "fault": ("commands.fault", "Begin, list and end faults of connections, to test bots."),
     "restore": ("commands.restore", "Put a backup in the place of the database."),
     "serve": ("commands.serve", "Serve the API and the pages until interrupted."),
     "store": ("commands.store", "Move the database to another engine."),
