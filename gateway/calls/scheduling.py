@@ -127,7 +127,7 @@ class _Line(Generic[M]):
         """Whether the member, which may not be in the line, comes before all others in it."""
         return not self.waiting or self.waiting[0][2] is member or member.time < self.waiting[0][0]
 
-    def begin(self, member: M) -> None:
+    def note_served(self, member: M) -> None:
         """Note that the member is served now, without having waited."""
         if member.time < self.time:
             member.time = self.time
@@ -204,12 +204,14 @@ class Scheduler:
         # Not even a call where nobody waits, which is the rule.
         if (self._line.waiting or now >= self._round_ends) and not self._is_next(load, now):
             return None
-        group = load.group
-        if group is None:
-            self._line.begin(load)
+        group, line = load.group, self._line
+        if group is not None:
+            line.note_served(group)
+            group.line.note_served(load)
+        elif load.time < line.time:  # as `note_served` does, but each message calls this
+            load.time = line.time
         else:
-            self._line.begin(group)
-            group.line.begin(load)
+            line.time = load.time
         return now
 
     def end(self, load: ClientLoad, began: float) -> None:
