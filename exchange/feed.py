@@ -3,7 +3,8 @@
 Rules of this module:
 
 - A price depends on (seed, symbol, tick time) and on nothing else. All state here is a cache, and
-  may be dropped at any time without changing a result.
+  may be dropped at any time without changing a result. The exception is `move`, which only tests
+  call: moves are inputs like the seed.
 - It reads no clock. Future prices can be computed like past ones, so the caller must clip every
   query to the present; no other code does.
 - Up to the last step everything is integer arithmetic (see `exchange.fixedpoint`); from there on
@@ -11,7 +12,8 @@ Rules of this module:
 - A change that alters any price increments `exchange.symbols.FEED_VERSION`.
 
 `exchange.processes` computes the prices. Here are the queries and the caches; they only assume
-that `Process.pips` never decreases as the state increases.
+that `Process.pips` never decreases as the state increases. The prices of markets of files are in
+`exchange.recorded`.
 """
 
 import threading
@@ -26,6 +28,7 @@ from numpy.typing import NDArray
 from scopegate.exchange import fixedpoint
 from scopegate.exchange.distribution import Growth, PriceDistribution
 from scopegate.exchange.hours import ALWAYS, Place
+from scopegate.exchange.moves import FIXED, AnyMove, MovedSeries
 from scopegate.exchange.processes.breaks import Breaks
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.combined import Combined, Leg
@@ -319,6 +322,29 @@ class Feed:
         other = copy(self)
         other._series = {}  # noqa: SLF001 - of this class
         return other
+
+    def move(self, symbol: Symbol, move: AnyMove) -> None:
+        """Change the prices after a moment, which must not be before an earlier one: for tests.
+
+        Raises `ValueError` for a symbol that moves in steps between bounds.
+        """
+        if symbol.motion in FIXED:
+            raise ValueError(
+                f"{symbol.name} moves in fixed steps and cannot be moved: choose a symbol such as"
+                " R_100"
+            )
+        series = self._open(symbol)
+        base, moves = series, self.moves(symbol)
+        if isinstance(series, MovedSeries):
+            base = series.base
+        if moves and move.at < moves[-1].at:
+            raise ValueError(f"{symbol.name} has a later move than one at {move.at}")
+        self._series[symbol] = MovedSeries(symbol, base, (*moves, move))
+
+    def moves(self, symbol: Symbol) -> tuple[AnyMove, ...]:
+        """The moves of a symbol: with the seed, all that its prices depend on."""
+        series = self._series.get(symbol)
+        return series.moves if isinstance(series, MovedSeries) else ()
 
     def is_warm(self, symbol: Symbol, epoch: int) -> bool:
         """Whether the price at this epoch is cached, so that `price` takes a microsecond."""

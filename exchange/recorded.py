@@ -78,12 +78,14 @@ class Recording:
     @cached_property
     def opens(self) -> NDArray[np.int64]:
         """The epochs at which sessions begin."""
-        return self.epochs[np.insert(self._breaks, 0, 0)]
+        begins: NDArray[np.int64] = self.epochs[np.insert(self._breaks, 0, 0)]
+        return begins
 
     @cached_property
     def closes(self) -> NDArray[np.int64]:
         """The epochs of their last ticks, at which they end."""
-        return self.epochs[np.append(self._breaks, len(self.epochs)) - 1]
+        ends: NDArray[np.int64] = self.epochs[np.append(self._breaks, len(self.epochs)) - 1]
+        return ends
 
     @cached_property
     def _squares(self) -> tuple[float, int]:
