@@ -17,6 +17,7 @@ the whole file.
 """
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -105,9 +106,14 @@ class Recording:
         total, _ = self._squares
         return math.sqrt(total * YEAR / int((self.closes - self.opens).sum()))
 
+    @cached_property
+    def _seconds(self) -> "memoryview[int]":
+        """The epochs, for a search that takes a microsecond; numpy's takes seven."""
+        return memoryview(np.ascontiguousarray(self.epochs))
+
     def number(self, epoch: int) -> int:
         """The number, from 0, of the last tick at or before the epoch; -1 before the first."""
-        return int(self.epochs.searchsorted(epoch, "right")) - 1
+        return bisect_right(self._seconds, epoch) - 1
 
     def session(self, epoch: int) -> int:
         """The number of the last session that began at or before the epoch; -1 before the first."""
