@@ -11,7 +11,7 @@ import pytest
 
 from tests import stores
 from tests.scenarios.test_own_markets import CALL, FIRST, ticks, written
-from tests.served import SocketClient, scopegate, serving
+from tests.served import PATIENCE, Served, SocketClient, scopegate, serving
 
 OPTIONS = ("--market", "OWN_X=ticks.csv", "--seed", "own")
 
@@ -56,7 +56,7 @@ async def test_the_market_begins_at_the_first_tick_and_goes_on_after_a_restart(
 async def test_workers_and_their_replacements_have_the_same_market(tmp_path: Path) -> None:
     prices = ticks()
     written(tmp_path / "ticks.csv", prices)
-    with serving_workers(tmp_path) as gateway:
+    with Served(tmp_path, *OPTIONS, "--speed", "20", "--workers", "2") as gateway:
         for kill in (True, False):
             seen: set[int] = set()
             for _ in range(8):
@@ -72,16 +72,15 @@ async def test_workers_and_their_replacements_have_the_same_market(tmp_path: Pat
             if kill:
                 first = gateway.workers()
                 os.kill(first[1], signal.SIGKILL)
-                while len(set(gateway.workers()) - {first[1]}) < 2:
-                    await asyncio.sleep(0)
-                async with gateway.connected() as client:
-                    await ask(client, ping=1)
+                await until_replaced(gateway, first[1])
 
 
-def serving_workers(folder: Path) -> Any:
-    from tests.served import Served
-
-    return Served(folder, *OPTIONS, "--speed", "20", "--workers", "2")
+async def until_replaced(gateway: Served, pid: int) -> None:
+    """Wait until another worker serves in the place of this one."""
+    async with asyncio.timeout(PATIENCE):
+        while len(set(gateway.workers()) - {pid}) < 2:
+            async with gateway.connected() as client:  # by the other one meanwhile
+                await ask(client, ping=1)
 
 
 def test_a_wrong_file_stops_the_start_with_its_line(tmp_path: Path) -> None:
