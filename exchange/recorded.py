@@ -17,6 +17,7 @@ the whole file.
 """
 
 import math
+from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Generator, Iterator
@@ -109,7 +110,7 @@ class Recording:
     @cached_property
     def _seconds(self) -> "memoryview[int]":
         """The epochs, for a search that takes a microsecond; numpy's takes seven."""
-        return memoryview(np.ascontiguousarray(self.epochs))
+        return memoryview(array("q", self.epochs.tobytes()))
 
     def number(self, epoch: int) -> int:
         """The number, from 0, of the last tick at or before the epoch; -1 before the first."""
@@ -285,7 +286,9 @@ class RecordedSeries(Series):
     def first_of_candles(self, granularity: int, count: int, last: int) -> int:
         """An epoch from which there are `count` candles up to `last`, or all if there are fewer."""
         epochs = self._whole(granularity).epochs
-        newest = int(epochs.searchsorted(last, "right")) - 1
+        # A candle that has opened by then may have no tick yet.
+        tick = self._recording.epochs[max(self._recording.number(last), 0)]
+        newest = int(epochs.searchsorted(tick, "right")) - 1
         return int(epochs[max(newest - count + 1, 0)])
 
     def _whole(self, granularity: int) -> Candles:
