@@ -41,15 +41,20 @@ class OwnMarkets:
         firsts = [int(symbol.recording.epochs[0]) for symbol in self.symbols]
         return float(min(firsts)) if firsts else None
 
-    def check(self, reader: Snapshot) -> None:
-        """Raise `SettingsError` if contracts of the database need other files than these."""
+    def check(self, reader: Snapshot, *, joins: bool = False) -> None:
+        """Raise `SettingsError` if contracts of the database need other files than these.
+
+        With `joins`, others serve this database already, so it must be the same files as theirs.
+        """
         offered = {symbol.name: symbol.recording.digest for symbol in self.symbols}
-        rows = reader.all(
-            "SELECT name, value FROM meta WHERE name LIKE ? ORDER BY name", f"{_META}%"
-        )
-        for row in rows:
-            name = row["name"].removeprefix(_META)
-            if row["value"] == offered.get(name) or not _has_contracts(reader, name):
+        stored = _stored(reader)
+        if joins and stored != offered:
+            raise SettingsError(
+                "market: the other gateways or workers of this database have other markets, or"
+                f" other files: name the same ({', '.join(stored) or 'none'})"
+            )
+        for name, digest in stored.items():
+            if digest == offered.get(name) or not _has_contracts(reader, name):
                 continue
             if name in offered:
                 raise SettingsError(
@@ -62,9 +67,16 @@ class OwnMarkets:
             )
 
     def store(self, transaction: Transaction) -> None:
-        """Store the digests of the files."""
+        """Store the digests of these files, in place of any others."""
+        transaction.execute("DELETE FROM meta WHERE name LIKE ?", f"{_META}%")
         for symbol in self.symbols:
             meta.put(transaction, f"{_META}{symbol.name}", symbol.recording.digest)
+
+
+def _stored(reader: Snapshot) -> dict[str, str]:
+    """The digests that are stored, by the names of markets."""
+    rows = reader.all("SELECT name, value FROM meta WHERE name LIKE ? ORDER BY name", f"{_META}%")
+    return {row["name"].removeprefix(_META): row["value"] for row in rows}
 
 
 def _has_contracts(reader: Snapshot, name: str) -> bool:

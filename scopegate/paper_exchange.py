@@ -97,9 +97,13 @@ log = structlog.get_logger("scopegate.market")
 
 
 @asynccontextmanager
-async def markets_of_files(settings: Settings) -> AsyncIterator[OwnMarkets]:
-    """Offer the markets of files."""
+async def markets_of_files(
+    settings: Settings, store: Store, siblings: Siblings
+) -> AsyncIterator[OwnMarkets]:
+    """Offer the markets of files, if they are those of the database; every worker reads them."""
+    joins = bool(siblings.present)
     with own_markets(settings.market_files) as offered:
+        await store.read(lambda reader: offered.check(reader, joins=joins))
         yield offered
 
 
@@ -111,7 +115,6 @@ async def origin(
     joins = bool(siblings.present)
 
     def foreseen(reader: Snapshot) -> Origin:
-        own.check(reader)
         return market_start.foresee(
             reader,
             seed=settings.seed,
@@ -122,8 +125,11 @@ async def origin(
         )
 
     def stored(transaction: Transaction) -> Origin:
+        own.check(transaction, joins=joins)  # others may have started meanwhile
         found = foreseen(transaction)
         market_start.settle(transaction, found)
+        if not joins:
+            own.store(transaction)
         if not (joins and market_start.is_running(transaction)):
             running = clock(found, settings).running
             market_start.note_pace(transaction, running, settings.speed, found.resume)

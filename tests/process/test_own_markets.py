@@ -43,6 +43,7 @@ async def test_the_market_begins_at_the_first_tick_and_goes_on_after_a_restart(
                     break
             assert contract["exit_tick_display_value"] == prices[contract["exit_tick_time"]]
         assert gateway.stop() == 0
+        gateway.command("check")
         gateway.start()
         async with gateway.connected() as client:
             await client.authorize(gateway.token)

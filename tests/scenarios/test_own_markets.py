@@ -14,8 +14,9 @@ from scopegate.app import compose
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.listing import Decides
 from scopegate.exchange.symbols import SYMBOLS
+from scopegate.own_markets import OwnMarkets, own_markets
 from scopegate.runtime.clock import HandClock
-from scopegate.settings import Settings, SettingsError
+from scopegate.settings import Settings, SettingsError, chosen
 from scopegate.testing import Mailbox, MemoryClient, World
 
 FIRST = 1_769_504_400
@@ -75,12 +76,11 @@ async def test_it_is_listed_with_its_hours(file: Path) -> None:
         assert world.clock.now() == FIRST
         client = world.connect()
         [listed] = [
-            each for each in await ask(client, active_symbols="full") if each["symbol"] == "OWN_X"
+            each for each in await ask(client, active_symbols="brief") if each["symbol"] == "OWN_X"
         ]
         assert listed["market"] == "own"
         assert listed["exchange_is_open"] == 1
         assert listed["pip"] == 0.01
-        assert listed["spot"] == float(ticks()[FIRST])
         again = next(epoch for epoch in ticks() if epoch > PAUSE)
         opens = ["09:00:00", time.strftime("%H:%M:%S", time.gmtime(again))]
         for day, times in (
@@ -101,7 +101,7 @@ async def test_it_is_listed_with_its_hours(file: Path) -> None:
         durations = await ask(client, trading_durations=1)
         assert durations[-1]["market"]["name"] == "own"
         batch = await ask(client, ticks_batch=1, market="own")
-        assert [tick["symbol"] for tick in batch] == ["OWN_X"]
+        assert [(tick["symbol"], tick["quote"]) for tick in batch] == [("OWN_X", ticks()[FIRST])]
     assert "OWN_X" not in SYMBOLS
     async with testing.world() as world:
         symbols = await ask(world.connect(), active_symbols="brief")
@@ -245,7 +245,6 @@ async def test_it_is_closed_before_after_and_in_pauses(file: Path, moment: int) 
         ]
         assert listed["exchange_is_open"] == 0
         await ask(client, contracts_for="OWN_X")
-        await ask(client, active_symbols="full")
         await ask(client, ticks_history="OWN_X", end="latest", count=10)
 
 
@@ -339,6 +338,43 @@ async def test_without_contracts_a_file_may_change(tmp_path: Path) -> None:
             assert shown["quote"] == float(
                 [quote for epoch, quote in ticks(seed=seed).items() if epoch <= FIRST + 60][-1]
             )
+
+
+async def test_who_joins_needs_the_same_files(file: Path, tmp_path: Path) -> None:
+    other = written(tmp_path / "other.csv", ticks(seed=2))
+    async with testing.world(market={"OWN_X": file}) as world:
+        store = world.gateway.store
+        present = world.service(OwnMarkets)
+        await store.read(lambda reader: present.check(reader, joins=True))
+        with own_markets(chosen(market=(f"OWN_Y={other}",)).market_files) as different:
+            await store.read(different.check)  # there are no contracts
+            for joining in (different, OwnMarkets()):
+                with pytest.raises(SettingsError, match=r"name the same \(OWN_X\)"):
+                    await store.read(
+                        lambda reader, joining=joining: joining.check(reader, joins=True)
+                    )
+
+
+async def test_a_world_moves_its_markets_and_no_others(file: Path) -> None:
+    other_world = testing.world(start=float(FIRST))
+    async with testing.world(market={"OWN_X": file}) as world, other_world as other:
+        for symbol in ("OWN_X", "R_100"):
+            world.market(symbol).jump("+10%")
+            assert len(world.market(symbol).moves) == 1
+        await move(world, FIRST + 10)
+        await move(other, FIRST + 10)
+        shown = (await ask(world.connect(), ticks="OWN_X"))["quote"]
+        assert shown == pytest.approx(float(ticks()[await last_epoch(world)]) * 1.1, abs=0.01)
+        moved, plain = [
+            (await ask(each.connect(), ticks="R_100"))["quote"] for each in (world, other)
+        ]
+        assert moved == pytest.approx(plain * 1.1, abs=0.01)
+
+
+async def last_epoch(world: World) -> int:
+    """The epoch of the latest tick of the file."""
+    epoch: int = (await ask(world.connect(), ticks="OWN_X"))["epoch"]
+    return epoch
 
 
 async def test_two_worlds_of_a_process_may_share_a_market_but_not_a_name(
