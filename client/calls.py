@@ -86,6 +86,8 @@ KEYED = frozenset(
         "contract_update",
         "copy_start",
         "copy_stop",
+        "fault_end",
+        "fault_start",
         "new_account_real",
         "new_account_virtual",
         "paymentagent_create",
@@ -942,15 +944,17 @@ class Calls:
         fault_end: int,
         *,
         timeout: float | None = None,
+        idempotency_key: str | None = None,
     ) -> int:
         """End a fault, at once on live connections too.
 
         - `fault_end`: The number of the fault.
+        - `idempotency_key`: The key of an earlier attempt, whose result is wanted.
         """
         arguments = {
             "fault_end": fault_end,
         }
-        reply: int = await self._body("fault_end", arguments, timeout)
+        reply: int = await self._body("fault_end", arguments, timeout, idempotency_key)
         return reply
 
     async def fault_kinds(
@@ -981,6 +985,7 @@ class Calls:
         token: str | None = None,
         app_id: int | None = None,
         timeout: float | None = None,
+        idempotency_key: str | None = None,
     ) -> messages.FaultInForce:
         """Begin a fault of the connections of a token, or of those of an app that you use.
 
@@ -989,6 +994,7 @@ class Calls:
         - `token`: The token of the connections, whole or masked as in lists; by default that of
           this connection.
         - `app_id`: The app whose connections have it, instead of a token: only those of you.
+        - `idempotency_key`: The key of an earlier attempt, whose result is wanted.
         """
         arguments = {
             "fault_start": fault_start,
@@ -996,7 +1002,9 @@ class Calls:
             "token": token,
             "app_id": app_id,
         }
-        reply: messages.FaultInForce = await self._body("fault_start", arguments, timeout)
+        reply: messages.FaultInForce = await self._body(
+            "fault_start", arguments, timeout, idempotency_key
+        )
         return reply
 
     async def get_account_status(

@@ -115,7 +115,15 @@ LandingCompanyDetails = Literal[
     "vanuatu",
     "virtual",
 ]
-Market = Literal["commodities", "cryptocurrency", "forex", "indices", "stocks", "synthetic_index"]
+Market = Literal[
+    "commodities",
+    "cryptocurrency",
+    "forex",
+    "indices",
+    "own",
+    "stocks",
+    "synthetic_index",
+]
 NewTokenScopes = Literal["read", "trade", "payments", "admin", "trading_information"]
 Query = Literal[
     "account_opening_self_declaration_required",

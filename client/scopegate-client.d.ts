@@ -3044,12 +3044,12 @@ export interface StatementFields {
 
 export interface TicksBatchFields {
   /** The market, by its name in `active_symbols`. */
-  market: "commodities" | "cryptocurrency" | "forex" | "indices" | "stocks" | "synthetic_index";
+  market: "commodities" | "cryptocurrency" | "forex" | "indices" | "own" | "stocks" | "synthetic_index";
 }
 
 export interface TickBatchesFields {
   /** The market, by its name in `active_symbols`. */
-  market: "commodities" | "cryptocurrency" | "forex" | "indices" | "stocks" | "synthetic_index";
+  market: "commodities" | "cryptocurrency" | "forex" | "indices" | "own" | "stocks" | "synthetic_index";
 }
 
 export interface TicksHistoryFields {
@@ -3224,13 +3224,13 @@ export interface Client {
    */
   exchange_rate_updates(fields: ExchangeRateUpdatesFields): Stream<RatesBody>;
   /** End a fault, at once on live connections too. */
-  fault_end(own: number, fields?: Record<string, never>, options?: CallOptions): Promise<number>;
+  fault_end(own: number, fields?: Record<string, never>, options?: KeyedOptions): Promise<number>;
   /** List the faults that connections can have, and their options. */
   fault_kinds(fields?: Record<string, never>, options?: CallOptions): Promise<Array<FaultKind>>;
   /** List the faults of the account's tokens, and of the apps that you use. */
   fault_list(fields?: Record<string, never>, options?: CallOptions): Promise<Array<FaultInForce>>;
   /** Begin a fault of the connections of a token, or of those of an app that you use. */
-  fault_start(own: string, fields?: FaultStartFields, options?: CallOptions): Promise<FaultInForce>;
+  fault_start(own: string, fields?: FaultStartFields, options?: KeyedOptions): Promise<FaultInForce>;
   /** Return what the account may do and what it still lacks: paper money needs no proofs. */
   get_account_status(fields?: Record<string, never>, options?: CallOptions): Promise<AccountStatusBody>;
   /** Return all answers, keyed by question; unanswered questions are left out. */

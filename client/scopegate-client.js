@@ -92,6 +92,8 @@ const KEYED = new Set([
   "contract_update",
   "copy_start",
   "copy_stop",
+  "fault_end",
+  "fault_start",
   "new_account_real",
   "new_account_virtual",
   "paymentagent_create",

@@ -26,7 +26,8 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import AnyContractType
 from scopegate.exchange.contracts.common.listing import seconds_text
 from scopegate.exchange.contracts.eligibility import is_offered
-from scopegate.exchange.feed import COARSE, HOUR, MAX_COARSE_DAYS, MAX_HOURLY_DAYS
+from scopegate.exchange.feed import COARSE, MAX_COARSE_DAYS, MAX_HOURLY_DAYS
+from scopegate.exchange.series import HOUR
 from scopegate.exchange.symbols import SYMBOLS, Symbol
 from scopegate.gateway.calls.registry import NO_APPS, Call, Registry
 from scopegate.gateway.web.description import InputSchema, receive_schema

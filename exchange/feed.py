@@ -3,7 +3,8 @@
 Rules of this module:
 
 - A price depends on (seed, symbol, tick time) and on nothing else. All state here is a cache, and
-  may be dropped at any time without changing a result.
+  may be dropped at any time without changing a result. The exception is `move`, which only tests
+  call: moves are inputs like the seed.
 - It reads no clock. Future prices can be computed like past ones, so the caller must clip every
   query to the present; no other code does.
 - Up to the last step everything is integer arithmetic (see `exchange.fixedpoint`); from there on
@@ -11,13 +12,15 @@ Rules of this module:
 - A change that alters any price increments `exchange.symbols.FEED_VERSION`.
 
 `exchange.processes` computes the prices. Here are the queries and the caches; they only assume
-that `Process.pips` never decreases as the state increases.
+that `Process.pips` never decreases as the state increases. The prices of markets of files are in
+`exchange.recorded`.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
-from typing import Final, NamedTuple
+from copy import copy
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 from scopegate.exchange import fixedpoint
 from scopegate.exchange.distribution import Growth, PriceDistribution
 from scopegate.exchange.hours import ALWAYS, Place
+from scopegate.exchange.moves import FIXED, AnyMove, MovedSeries
 from scopegate.exchange.processes.breaks import Breaks
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.combined import Combined, Leg
@@ -34,9 +38,9 @@ from scopegate.exchange.processes.process import Process
 from scopegate.exchange.processes.spikes import Spikes
 from scopegate.exchange.processes.steps import Steps
 from scopegate.exchange.processes.switches import Switches
+from scopegate.exchange.recorded import RecordedSeries, RecordedSymbol
+from scopegate.exchange.series import GRANULARITIES, HOUR, Candles, Series, Ticks
 from scopegate.exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Symbol
-
-HOUR: Final = 3_600
 
 COARSE: Final = 14_400
 """Four hours: the width of the candles of which wider ones are made."""
@@ -47,11 +51,6 @@ MAX_HOURLY_DAYS: Final = 20_000
 """Days of hourly candles in memory, for all symbols together: about 18 MB."""
 MAX_COARSE_DAYS: Final = 100_000
 """Days of candles of `COARSE` seconds, for all symbols together: about 31 MB."""
-
-GRANULARITIES: Final = (
-    60, 120, 180, 300, 600, 900, 1_800, HOUR, 7_200, 14_400, 28_800, DAY
-)  # fmt: skip
-"""The widths of candles, in seconds. Each divides a day."""
 
 _PROCESSES: Final[dict[Motion, Callable[[Symbol, str, fixedpoint.Tables], Process]]] = {
     Motion.BROWNIAN: Brownian,
@@ -64,24 +63,7 @@ _PROCESSES: Final[dict[Motion, Callable[[Symbol, str, fixedpoint.Tables], Proces
 }
 
 
-class Ticks(NamedTuple):
-    """Ticks in order of time: epochs in seconds, prices in pips; int64 arrays of one length."""
-
-    epochs: NDArray[np.int64]
-    pips: NDArray[np.int64]
-
-
-class Candles(NamedTuple):
-    """Candles in order of time: opening epochs, and prices in pips; int64 arrays of one length."""
-
-    epochs: NDArray[np.int64]
-    opens: NDArray[np.int64]
-    highs: NDArray[np.int64]
-    lows: NDArray[np.int64]
-    closes: NDArray[np.int64]
-
-
-class _Series:
+class _Computed(Series):
     """One symbol's process, and what is cached of it.
 
     Cached: the paths of the two latest days and of the day requested last (at most 3 x 0.7 MB), so
@@ -100,7 +82,8 @@ class _Series:
         "_growth",
         "_has_ticks",
         "_hours",
-        "built",
+        "_symbol",
+        "builds",
         "grid",
         "paths",
         "process",
@@ -109,17 +92,17 @@ class _Series:
     def __init__(
         self, symbol: Symbol, process: Process, hours: "_DayCandles", coarse: "_DayCandles"
     ) -> None:
+        self._symbol = symbol
         self.grid = symbol.grid
         self.process = process
         self.paths: dict[int, NDArray[np.int64]] = {}
-        self.built = 0
-        """How many paths have been built."""
+        self.builds = 0
         self._hours = hours
         self._coarse = coarse
         self._has_ticks = np.resize(np.array(symbol.grid.counts) > 0, MAX_DAYS)
         self._grown = [0]
         self._growth: tuple[int | None, tuple[int, int, int]] = (None, (0, 0, 0))
-        """The latest result of `growth`, after its day."""
+        """The latest result of `growth_of`, after its day."""
 
     def grown(self, day: int) -> int:
         """The expected growth from the beginning of history to the first tick of the day."""
@@ -132,7 +115,7 @@ class _Series:
             self._grown = grown
         return grown[day]
 
-    def growth(self, day: int) -> tuple[int, int, int]:
+    def growth_of(self, day: int) -> tuple[int, int, int]:
         """The growth up to the first tick of the day, that of each tick, and when it changes."""
         known, growth = self._growth
         if known != day:
@@ -148,7 +131,7 @@ class _Series:
         path = paths.get(day)
         if path is None:
             path = self.process.path(day)
-            self.built += 1
+            self.builds += 1
             latest = sorted({*paths, day})[-2:]
             self.paths = {number: paths[number] for number in latest if number != day} | {day: path}
         return path
@@ -181,9 +164,98 @@ class _Series:
             self._coarse.keep(key, coarse)
         return coarse
 
+    @property
+    def built(self) -> int:
+        """How many paths have been built."""
+        return self.builds
+
+    def is_warm(self, epoch: int) -> bool:
+        """Whether the path of the day is cached."""
+        return self.grid.place(epoch).day in self.paths
+
+    def price(self, epoch: int) -> int:
+        """The price in pips of the last tick at or before the epoch."""
+        day, index = self.grid.place(epoch)
+        path = self.paths.get(day)
+        if path is None:
+            path = self.path(day)
+        return self.process.pips(path.item(index))
+
+    def drift(self, epoch: int) -> float:
+        """The mean step of the log price on the day of the epoch."""
+        return self.process.drift((epoch - EARLIEST) // DAY)
+
+    def growth(self, epoch: int) -> Growth:
+        """The expected growth of the price up to the last tick at or before the epoch."""
+        day, tick = self.grid.place(epoch)
+        grown, a_tick, until = self.growth_of(day)
+        return Growth(grown + tick * a_tick, a_tick, until)
+
+    def distribution(self, known: int, first: int, last: int) -> PriceDistribution:
+        """The distribution of the move between two ticks."""
+        place = self.grid.place
+        known_day = place(known).day
+        return self.process.distribution(known_day, self.state(known), place(first), place(last))
+
+    def ticks(self, first: int, last: int) -> Ticks:
+        """All ticks with `first` <= epoch <= `last`."""
+        grid = self.grid
+        epochs, states = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for day, low, high in grid.days(max(first, EARLIEST), last):
+            opened = grid.epoch(Place(day, 0))
+            epochs.append(opened + grid.step * np.arange(low, high, dtype=np.int64))
+            states.append(self.path(day)[low:high])
+        return Ticks(np.concatenate(epochs), self.process.pips_array(np.concatenate(states)))
+
+    def candles_by_day(
+        self, granularity: int, first: int, last: int
+    ) -> Generator[None, None, Candles]:
+        """Return the candles of a span; yield after each day."""
+        grid, step = self.grid, self.grid.step
+        epochs, parts = [np.empty(0, np.int64)], [np.empty((4, 0), np.int64)]
+        first = max(first, EARLIEST)
+        if last >= first:
+            first -= first % granularity
+        for day, low, high in grid.days(first, last):
+            opens = grid.opens(day)
+            if granularity >= HOUR and high - low == grid.counts[day % 7]:
+                finer = COARSE if granularity >= COARSE else HOUR
+                before, width = opens // finer, granularity // finer
+                candles = self.coarse(day) if finer == COARSE else self.hours(day)
+                part = _candles(*candles, before=before, width=width)
+            else:
+                before, width = opens // step + low, granularity // step
+                ticks = self.path(day)[low:high]
+                part = _candles(ticks, ticks, ticks, ticks, before=before, width=width)
+            numbers = before // width + np.arange(part.shape[1], dtype=np.int64)
+            epochs.append(EARLIEST + day * DAY + granularity * numbers)
+            parts.append(part)
+            yield
+        prices = self.process.pips_array(np.concatenate(parts, axis=1))
+        return Candles(np.concatenate(epochs), *prices)
+
+    def first_of_candles(self, granularity: int, count: int, last: int) -> int:
+        """An epoch from which there are `count` candles up to `last`, or all if there are fewer."""
+        opened = last - last % granularity
+        hours = self._symbol.hours
+        if hours is ALWAYS:
+            return opened - (count - 1) * granularity
+        day = (last - EARLIEST) // DAY
+        while day >= 0:
+            midnight = EARLIEST + day * DAY
+            opens, closes = hours.session(day)
+            until = min(closes, last - midnight + 1)
+            if until > opens:
+                newest = (until - 1) // granularity
+                count -= newest - opens // granularity + 1
+                if count <= 0:
+                    return midnight + (opens // granularity - count) * granularity
+            day -= 1
+        return EARLIEST
+
     def cold_days(self, granularity: int, first: int, last: int) -> int:
-        """Estimate how many of these days' candles cannot be made of what is in memory."""
-        days = slice(first, last + 1)
+        """Estimate how many days' candles cannot be made of what is in memory."""
+        days = slice((max(first, EARLIEST) - EARLIEST) // DAY, (last - EARLIEST) // DAY + 1)
         cold = self._has_ticks[days].copy()
         if granularity >= HOUR:
             cold &= ~self._hours.known(self.process)[days]
@@ -231,20 +303,53 @@ class Feed:
     Future prices can be computed from the seed: use 32 random bytes where that matters.
 
     Epochs are whole seconds. While a market is closed it has no ticks, and its price is that of
-    the last tick. Several threads may use it at once (see `_Series`).
+    the last tick. Several threads may use it at once (see `_Computed`).
     """
 
     def __init__(self, seed: str) -> None:
         self.seed = seed
         self._tables = fixedpoint.tables()
-        self._series: dict[Symbol, _Series] = {}
+        self._computed: dict[Symbol, _Computed] = {}
+        self._series: dict[Symbol, Series] = {}
         self._hours = _DayCandles(MAX_HOURLY_DAYS)
         self._coarse = _DayCandles(MAX_COARSE_DAYS)
+
+    def copy(self) -> "Feed":
+        """Return another feed of the same seed, which shares what is computed.
+
+        Moves of one (`move`) do not change the prices of the other.
+        """
+        other = copy(self)
+        other._series = {}  # noqa: SLF001 - of this class
+        return other
+
+    def move(self, symbol: Symbol, move: AnyMove) -> None:
+        """Change the prices after a moment, which must not be before an earlier one: for tests.
+
+        Raises `ValueError` for a symbol that moves in steps between bounds.
+        """
+        if symbol.motion in FIXED:
+            raise ValueError(
+                f"{symbol.name} moves in fixed steps and cannot be moved: choose a symbol such as"
+                " R_100"
+            )
+        series = self._open(symbol)
+        base, moves = series, self.moves(symbol)
+        if isinstance(series, MovedSeries):
+            base = series.base
+        if moves and move.at < moves[-1].at:
+            raise ValueError(f"{symbol.name} has a later move than one at {move.at}")
+        self._series[symbol] = MovedSeries(symbol, base, (*moves, move))
+
+    def moves(self, symbol: Symbol) -> tuple[AnyMove, ...]:
+        """The moves of a symbol: with the seed, all that its prices depend on."""
+        series = self._series.get(symbol)
+        return series.moves if isinstance(series, MovedSeries) else ()
 
     def is_warm(self, symbol: Symbol, epoch: int) -> bool:
         """Whether the price at this epoch is cached, so that `price` takes a microsecond."""
         series = self._series.get(symbol)
-        return series is not None and series.grid.place(epoch).day in series.paths
+        return series is not None and series.is_warm(epoch)
 
     def warm(self, symbols: Iterable[Symbol], epoch: int) -> Generator[None, None, None]:
         """Compute in advance what the first requests for this epoch need.
@@ -265,18 +370,14 @@ class Feed:
         series = self._series.get(symbol)
         if series is None:
             series = self._open(symbol)
-        day, index = series.grid.place(epoch)
-        path = series.paths.get(day)
-        if path is None:
-            path = series.path(day)
-        return series.process.pips(path.item(index))
+        return series.price(epoch)
 
     def drift(self, symbol: Symbol, epoch: int) -> float:
         """The mean step of the log price, from tick to tick, on the day of the epoch.
 
         The standard deviation of a step is `Symbol.tick_sd`. Raises `ValueError` before `EARLIEST`.
         """
-        return self._open(symbol).process.drift((epoch - EARLIEST) // DAY)
+        return self._open(symbol).drift(epoch)
 
     def growth(self, symbol: Symbol, epoch: int) -> Growth:
         """The expected growth of the price up to the last tick at or before the epoch.
@@ -284,10 +385,7 @@ class Feed:
         Takes about a microsecond. Uses nothing later than the first tick of that tick's day. Raises
         `ValueError` before `EARLIEST`.
         """
-        series = self._open(symbol)
-        day, tick = series.grid.place(epoch)
-        grown, a_tick, until = series.growth(day)
-        return Growth(grown + tick * a_tick, a_tick, until)
+        return self._open(symbol).growth(epoch)
 
     def distribution(self, symbol: Symbol, known: int, first: int, last: int) -> PriceDistribution:
         """The distribution of the move from the tick at epoch `first` to that at epoch `last`.
@@ -295,23 +393,11 @@ class Feed:
         `known` is the epoch of the latest tick that may be used, not after `first`. Raises
         `ValueError` before `EARLIEST`.
         """
-        series = self._open(symbol)
-        place = series.grid.place
-        known_day = place(known).day
-        return series.process.distribution(
-            known_day, series.state(known), place(first), place(last)
-        )
+        return self._open(symbol).distribution(known, first, last)
 
     def ticks(self, symbol: Symbol, first: int, last: int) -> Ticks:
         """All ticks with `first` <= epoch <= `last`; none before `EARLIEST`."""
-        series = self._open(symbol)
-        grid = series.grid
-        epochs, states = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for day, low, high in grid.days(max(first, EARLIEST), last):
-            opened = grid.epoch(Place(day, 0))
-            epochs.append(opened + grid.step * np.arange(low, high, dtype=np.int64))
-            states.append(series.path(day)[low:high])
-        return Ticks(np.concatenate(epochs), series.process.pips_array(np.concatenate(states)))
+        return self._open(symbol).ticks(first, last)
 
     def last_ticks(self, symbol: Symbol, count: int, end: int) -> Ticks:
         """The latest `count` ticks at or before `end`; fewer if history begins later."""
@@ -343,34 +429,11 @@ class Feed:
         """Return the same as `candles`; a generator, which may be abandoned after each day."""
         if granularity not in GRANULARITIES:
             raise ValueError(f"candles of {granularity} seconds are not offered")
-        series = self._open(symbol)
-        grid, step = series.grid, symbol.step
-        epochs, parts = [np.empty(0, np.int64)], [np.empty((4, 0), np.int64)]
-        first = max(first, EARLIEST)
-        if last >= first:
-            first -= first % granularity
-        for day, low, high in grid.days(first, last):
-            opens = grid.opens(day)
-            if granularity >= HOUR and high - low == grid.counts[day % 7]:
-                finer = COARSE if granularity >= COARSE else HOUR
-                before, width = opens // finer, granularity // finer
-                candles = series.coarse(day) if finer == COARSE else series.hours(day)
-                part = _candles(*candles, before=before, width=width)
-            else:
-                before, width = opens // step + low, granularity // step
-                ticks = series.path(day)[low:high]
-                part = _candles(ticks, ticks, ticks, ticks, before=before, width=width)
-            numbers = before // width + np.arange(part.shape[1], dtype=np.int64)
-            epochs.append(EARLIEST + day * DAY + granularity * numbers)
-            parts.append(part)
-            yield
-        prices = series.process.pips_array(np.concatenate(parts, axis=1))
-        return Candles(np.concatenate(epochs), *prices)
+        return (yield from self._open(symbol).candles_by_day(granularity, first, last))
 
     def cold_days(self, symbol: Symbol, granularity: int, first: int, last: int) -> int:
         """Estimate on how many days between two epochs candles would have to be computed."""
-        days = (max(first, EARLIEST) - EARLIEST) // DAY, (last - EARLIEST) // DAY
-        return self._open(symbol).cold_days(granularity, *days)
+        return self._open(symbol).cold_days(granularity, first, last)
 
     def days_built(self, symbol: Symbol) -> int:
         """How many days of a symbol have been computed, some of them several times."""
@@ -378,38 +441,33 @@ class Feed:
 
     def first_of_candles(self, symbol: Symbol, granularity: int, count: int, last: int) -> int:
         """An epoch from which there are `count` candles up to `last`, or all if there are fewer."""
-        opened = last - last % granularity
-        if symbol.hours is ALWAYS:
-            return opened - (count - 1) * granularity
-        day = (last - EARLIEST) // DAY
-        while day >= 0:
-            midnight = EARLIEST + day * DAY
-            opens, closes = symbol.hours.session(day)
-            until = min(closes, last - midnight + 1)
-            if until > opens:
-                newest = (until - 1) // granularity
-                count -= newest - opens // granularity + 1
-                if count <= 0:
-                    return midnight + (opens // granularity - count) * granularity
-            day -= 1
-        return EARLIEST
+        return self._open(symbol).first_of_candles(granularity, count, last)
 
-    def _open(self, symbol: Symbol) -> _Series:
+    def _open(self, symbol: Symbol) -> Series:
         series = self._series.get(symbol)
         if series is None:
-            process = self._process(symbol)
-            # If two threads create a series at once, both use the one that was stored first.
-            series = self._series.setdefault(
-                symbol, _Series(symbol, process, self._hours, self._coarse)
+            opened = (
+                RecordedSeries(symbol)
+                if isinstance(symbol, RecordedSymbol)
+                else self._compute(symbol)
             )
+            # If two threads create a series at once, both use the one that was stored first.
+            series = self._series.setdefault(symbol, opened)
         return series
+
+    def _compute(self, symbol: Symbol) -> _Computed:
+        computed = self._computed.get(symbol)
+        if computed is None:
+            made = _Computed(symbol, self._process(symbol), self._hours, self._coarse)
+            computed = self._computed.setdefault(symbol, made)
+        return computed
 
     def _process(self, symbol: Symbol) -> Process:
         if not symbol.legs:
             return _PROCESSES[symbol.motion](symbol, self.seed, self._tables)
         legs = []
         for name, weight in symbol.legs:
-            level = self._open(LEVEL_SYMBOLS[name])  # shared by all symbols that use the level
+            level = self._compute(LEVEL_SYMBOLS[name])  # shared by all symbols that use the level
             assert isinstance(level.process, Brownian)  # noqa: S101 - all levels are
             legs.append(Leg(weight, level.process.anchor, level.path))
         return Combined(symbol, self.seed, self._tables, legs)

@@ -40,6 +40,11 @@ class Hours:
         """The session of a day."""
         return self.week[weekday(day)]
 
+    def sessions(self, day: int) -> list[Session]:
+        """The spans of a day in which the market is open, in order."""
+        session = self.session(day)
+        return [session] if session != CLOSED else []
+
     def is_open(self, epoch: int) -> bool:
         """Whether the market is open at this second."""
         day, second = divmod(epoch - EARLIEST, DAY)

@@ -14,21 +14,29 @@ another process, also a `Motion`, and its class in `exchange.processes`.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
-from scopegate.exchange.hours import ALWAYS, FOREX, STOCKS, Grid, Hours, grid
+from scopegate.exchange.hours import ALWAYS, FOREX, STOCKS, Grid, Hours, Place, grid
 from scopegate.exchange.hours import DAY as DAY
 from scopegate.exchange.hours import EARLIEST as EARLIEST
 from scopegate.exchange.levels import LEVELS, YEARLY_PULL
 
 FEED_VERSION: Final = 2
 """Feeds of the same version, seed and symbol have the same history."""
+
+RECORDED_NAME: Final = r"OWN_[A-Z0-9]{1,20}"
+"""The pattern of the names of markets of files; no other symbol has such a name."""
+MAX_RECORDED_DIGITS: Final = 8
+"""The most decimals of their prices."""
 
 YEAR = 365 * DAY
 """Seconds in the year that volatilities refer to."""
@@ -55,6 +63,8 @@ class Motion(StrEnum):
     """One pip up or down with every tick, within a range that breaks with a jump."""
     SWITCHES = "switches"
     """Brownian, with an upward, a downward or no drift, which switches occasionally."""
+    RECORDED = "recorded"
+    """The prices of a file (`exchange.recorded`), priced as if they were Brownian."""
 
 
 JUMP_SD: Final = 30 * math.sqrt(math.pi / 2)
@@ -142,8 +152,13 @@ class Symbol:
         return self.market != "synthetic_index" or bool(self.legs)
 
     @property
+    def is_coarse(self) -> bool:
+        """Whether its ticks move the price by so few pips that the last digit can be foreseen."""
+        return self.is_financial
+
+    @property
     def grid(self) -> Grid:
-        """The epochs at which it has ticks."""
+        """The epochs at which it has ticks, if they are computed."""
         return grid(self.hours, self.step)
 
     def is_open(self, epoch: int) -> bool:
@@ -178,6 +193,20 @@ class Symbol:
             return last // self.step - first // self.step
         ticks = self.grid
         return ticks.number(ticks.place(last)) - ticks.number(ticks.place(first))
+
+    def is_continuous(self, first: int, last: int) -> bool:
+        """Whether the market does not close between the ticks at `first` and at `last`."""
+        return last - first == self.ticks_between(first, last) * self.step
+
+    def market_days(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yield each day of trading from that of the last tick before `first` to that of `last`.
+
+        Each as the epoch of its first tick, and the number of its ticks.
+        """
+        ticks = self.grid
+        for day in range(ticks.place(max(first, EARLIEST)).day, ticks.place(last).day + 1):
+            if count := ticks.counts[day % 7]:
+                yield ticks.epoch(Place(day, 0)), count
 
     @property
     def pip(self) -> float:
@@ -590,10 +619,56 @@ def _rows() -> Iterator[Symbol]:
         yield _stocks(name, display_name, "asia_oceania_OTC", level, currency)
 
 
-SYMBOLS: Mapping[str, Symbol] = MappingProxyType(
-    {row.name: replace(row, display_order=order) for order, row in enumerate(_rows(), 1)}
-)
-"""Every symbol by its name, in display order. Read-only."""
+class Symbols(Mapping[str, Symbol]):
+    """The symbols by name, in display order: those of the rows, and markets of files."""
+
+    def __init__(self, symbols: Iterable[Symbol]) -> None:
+        self._symbols = {symbol.name: symbol for symbol in symbols}
+        self._added: Counter[Symbol] = Counter()
+        self._lock = Lock()
+        self.version = 0
+        """A number that changes with the symbols, for caches of what depends on all of them."""
+
+    def __getitem__(self, name: str) -> Symbol:
+        return self._symbols[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._symbols)
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+    @contextmanager
+    def including(self, *symbols: Symbol) -> Iterator[None]:
+        """Offer further symbols within the block, to all gateways of this process.
+
+        Raises `ValueError` if another symbol has the name of one of them.
+        """
+        with self._lock:
+            for symbol in symbols:
+                if self._symbols.get(symbol.name, symbol) is not symbol:
+                    raise ValueError(f"{symbol.name} is another symbol already")
+            self._change(symbols, 1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._change(symbols, -1)
+
+    def _change(self, symbols: Iterable[Symbol], by: int) -> None:
+        changed = self._symbols.copy()
+        for symbol in symbols:
+            self._added[symbol] += by
+            if self._added[symbol]:
+                changed[symbol.name] = symbol
+            else:
+                del changed[symbol.name], self._added[symbol]
+        self._symbols = changed  # a new one: other threads may iterate over the present one
+        self.version += 1
+
+
+SYMBOLS: Final = Symbols(replace(row, display_order=order) for order, row in enumerate(_rows(), 1))
+"""Every symbol by its name, in display order."""
 
 
 def _level(name: str) -> Symbol:

@@ -284,7 +284,7 @@ class TicksBatch(StreamRequest):
 
     ticks_batch: One
     market: Literal[
-        "commodities", "cryptocurrency", "forex", "indices", "stocks", "synthetic_index"
+        "commodities", "cryptocurrency", "forex", "indices", "own", "stocks", "synthetic_index"
     ] = Field(description="The market, by its name in `active_symbols`.")
 
 

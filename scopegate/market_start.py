@@ -92,11 +92,18 @@ def check_feed(reader: Snapshot) -> None:
 
 
 def foresee(
-    reader: Snapshot, *, seed: str | None, start: str | None, speed: float, joins: bool = False
+    reader: Snapshot,
+    *,
+    seed: str | None,
+    start: str | None,
+    speed: float,
+    joins: bool = False,
+    begins: float | None = None,
 ) -> Origin:
     """Return the market of this database, or the one that `settle` will store in a new database.
 
-    With `joins`, other gateways run this market already. Raises `SettingsError` if `seed` or
+    With `joins`, other gateways run this market already. A new one without a `start` begins at
+    `begins`, the first tick of an own market, if there is one. Raises `SettingsError` if `seed` or
     `start` differs from what the database has, or `speed` from that of the others, or if the clock
     of this machine differs from the database's.
     """
@@ -111,7 +118,10 @@ def foresee(
     if stored_seed is None:
         stored_seed = seed or secrets.token_hex(32)
         # At a speed other than 1, the market cannot run in real time.
-        begun = present if wanted is None and speed != 1 else wanted
+        if wanted is not None or begins is not None:
+            begun = begins if wanted is None else wanted
+        else:
+            begun = present if speed != 1 else None
     else:
         if seed is not None and seed != stored_seed:
             raise SettingsError(

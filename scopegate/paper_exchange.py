@@ -72,6 +72,7 @@ from scopegate.handlers.exchange.verification_calls import Verification
 from scopegate.handlers.exchange.website_calls import Website
 from scopegate.market_start import Origin
 from scopegate.offered import EXCHANGE
+from scopegate.own_markets import OwnMarkets, own_markets
 from scopegate.plugins import Plugin
 from scopegate.runtime.clock import Clock, RunningClock
 from scopegate.runtime.health import OVERDUE, Health
@@ -98,18 +99,39 @@ log = structlog.get_logger("scopegate.market")
 
 
 @asynccontextmanager
-async def origin(store: Store, settings: Settings, siblings: Siblings) -> AsyncIterator[Origin]:
+async def markets_of_files(
+    settings: Settings, store: Store, siblings: Siblings
+) -> AsyncIterator[OwnMarkets]:
+    """Offer the markets of files, if they are those of the database; every worker reads them."""
+    joins = bool(siblings.present)
+    with own_markets(settings.market_files) as offered:
+        await store.read(lambda reader: offered.check(reader, joins=joins))
+        yield offered
+
+
+@asynccontextmanager
+async def origin(
+    store: Store, settings: Settings, siblings: Siblings, own: OwnMarkets
+) -> AsyncIterator[Origin]:
     """Provide the market of this database; `market_marks` stores that of a new one."""
     joins = bool(siblings.present)
 
     def foreseen(reader: Snapshot) -> Origin:
         return market_start.foresee(
-            reader, seed=settings.seed, start=settings.start, speed=settings.speed, joins=joins
+            reader,
+            seed=settings.seed,
+            start=settings.start,
+            speed=settings.speed,
+            joins=joins,
+            begins=own.begins,
         )
 
     def stored(transaction: Transaction) -> Origin:
+        own.check(transaction, joins=joins)  # others may have started meanwhile
         found = foreseen(transaction)
         market_start.settle(transaction, found)
+        if not joins:
+            own.store(transaction)
         if not (joins and market_start.is_running(transaction)):
             running = clock(found, settings).running
             market_start.note_pace(transaction, running, settings.speed, found.resume)
@@ -139,9 +161,9 @@ def margins(settings: Settings) -> Margins:
     return settings.margin
 
 
-def feed(origin: Origin) -> Feed:
-    """Return the feed of prices."""
-    return _feed(origin.seed)
+def feed(origin: Origin, own: OwnMarkets) -> Feed:
+    """Return the feed of prices, also of the markets of files, which it has in their symbols."""
+    return _feed(origin.seed).copy()
 
 
 def copying(store: Store, clock: Clock) -> Copying:
@@ -201,7 +223,12 @@ async def account_updates(store: Store, access: Access) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def market_marks(
-    store: Store, clock: Clock, origin: Origin, settings: Settings, siblings: Siblings
+    store: Store,
+    clock: Clock,
+    origin: Origin,
+    settings: Settings,
+    siblings: Siblings,
+    own: OwnMarkets,
 ) -> AsyncIterator[None]:
     """Store the market's current time from the start to the stop.
 
@@ -210,6 +237,7 @@ async def market_marks(
     """
     if siblings.is_first:
         await store.write(lambda transaction: market_start.settle(transaction, origin))
+        await store.write(own.store)
         await store.write(lambda transaction: ledger.take_over(transaction, at=clock.now()))
 
     async def mark() -> None:
@@ -369,6 +397,7 @@ PAPER_EXCHANGE: Final = Plugin(
         SelfExclusion,
     ),
     services=(
+        markets_of_files,
         origin,
         clock,
         trade_clock,

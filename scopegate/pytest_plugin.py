@@ -7,7 +7,7 @@ gateway before a test asks for one.
 import inspect
 import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from scopegate.testkit import LiveGateway
 
 _MARK = (
-    "scopegate(seed=..., start=..., balance=..., currency=..., handlers=..., **settings): the"
-    " initial state and settings of the gateway in the fixture `scopegate`"
+    "scopegate(seed=..., start=..., market=..., balance=..., currency=..., handlers=...,"
+    " **settings): the initial state and settings of the gateway in the fixture `scopegate`"
 )
 
 
@@ -52,6 +52,9 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
         if mark.args:
             pytest.fail(f"the mark takes only keyword arguments: {_MARK}", pytrace=False)
         options = {**mark.kwargs, **options}
+    if isinstance(options.get("market"), Mapping):
+        folder = request.path.parent  # as the test's file names them
+        options["market"] = {name: folder / path for name, path in options["market"].items()}
     try:
         with live_gateway(**options) as gateway:
             yield gateway

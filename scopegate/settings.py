@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import structlog
 from pydantic import (
@@ -36,6 +36,7 @@ from pydantic_settings import (
 )
 
 from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import MAX_RECORDED_DIGITS, RECORDED_NAME
 from scopegate.gateway.access.mail import MailServer, Security
 from scopegate.gateway.access.users import RESIDENCE
 from scopegate.gateway.calls.hosts import Hosts, is_loopback, name_of
@@ -60,6 +61,30 @@ def _listed(value: Any) -> Any:
 
 _Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 """A list, in a variable or an option as one text with commas."""
+
+
+class MarketFile(NamedTuple):
+    """A file that becomes a market."""
+
+    name: str
+    path: Path
+    digits: int | None
+    """Decimals to which prices are rounded; `None` to measure them."""
+
+
+def _market_file(text: str) -> MarketFile:
+    """Parse `NAME=FILE` or `NAME=FILE:DECIMALS`. Raises `ValueError`."""
+    name, _, rest = text.partition("=")
+    found = re.fullmatch(r"(.+?)(?::([0-9]+))?", rest, re.DOTALL)
+    if re.fullmatch(RECORDED_NAME, name) is None or found is None:
+        raise ValueError(
+            f"{text!r} must be NAME=FILE or NAME=FILE:DECIMALS, with a NAME such as OWN_X: OWN_ and"
+            " 1 to 20 capital letters or digits"
+        )
+    digits = None if found[2] is None else int(found[2])
+    if digits is not None and not 1 <= digits <= MAX_RECORDED_DIGITS:
+        raise ValueError(f"{name}: the number of decimals must be from 1 to {MAX_RECORDED_DIGITS}")
+    return MarketFile(name, Path(found[1]), digits)
 
 
 class Settings(BaseSettings):
@@ -107,6 +132,12 @@ class Settings(BaseSettings):
         None,
         description="Market time at which a new database begins: epoch seconds or ISO 8601"
         " (UTC). By default the market runs in real time, or begins now if speed is not 1.",
+    )
+    market: _Texts = Field(
+        (),
+        description="Your own market, such as OWN_X=ticks.csv: a name that begins with OWN_, and a"
+        " CSV file of ticks or candles. OWN_X=ticks.csv:2 rounds prices to two decimals. A new"
+        " database begins at the first tick.",
     )
     speed: float = Field(1.0, gt=0, le=100_000, description="Market seconds per real second.")
     tls_cert: Path | None = Field(
@@ -339,6 +370,19 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is not a host name")
         return tuple(map(name_of, value))
 
+    @field_validator("market")
+    @classmethod
+    def _are_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = [_market_file(text).name for text in value]
+        if len(set(names)) < len(names):
+            raise ValueError("two files have the same name")
+        return value
+
+    @property
+    def market_files(self) -> list[MarketFile]:
+        """The files of own markets."""
+        return [_market_file(text) for text in self.market]
+
     @field_validator("metrics_token", "operator_token")
     @classmethod
     def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
@@ -398,7 +442,7 @@ class Settings(BaseSettings):
         for name, field in type(self).fields_by_name().items():
             if name.startswith(_MARGIN):
                 value = getattr(self.margin, name.removeprefix(_MARGIN))
-            elif name in ("seed", "start", "speed"):
+            elif name in ("seed", "start", "market", "speed"):
                 value = getattr(self, name)
             else:
                 continue

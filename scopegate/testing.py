@@ -38,8 +38,10 @@ from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.access.users import RESIDENCE
 from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.transport.handshake import Handshake
+from scopegate.own_markets import first_moment
 from scopegate.runtime.clock import HandClock
-from scopegate.settings import chosen
+from scopegate.scripted import ScriptedMarket
+from scopegate.settings import SettingsError, chosen
 from scopegate.store.migrating import migrate
 from scopegate.store.sqlite_connection import connect
 from scopegate.store.transactions import Snapshot, Transaction
@@ -369,6 +371,12 @@ class World(Scene):
         """The demo user's two real-style accounts."""
         return list(self._accounts[1:])
 
+    def market(self, symbol: str) -> ScriptedMarket:
+        """Return a market whose next prices the test chooses: `market("R_100").jump("+2%")`."""
+        from scopegate.exchange.feed import Feed  # imports numpy and the market
+
+        return ScriptedMarket(self.service(Feed), symbol, self.clock.now, lambda change: change())
+
     async def user(
         self, email: str, *, password: str | None = None, country: str = RESIDENCE
     ) -> list[Account]:
@@ -474,23 +482,36 @@ def _of_plugins(settings: dict[str, Any]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def world(
-    *, handlers: Iterable[str] = (), seed: str = "test", start: float = NOON, **settings: Any
+    *,
+    handlers: Iterable[str] = (),
+    seed: str = "test",
+    start: float | None = None,
+    market: Mapping[str, str | Path] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[World]:
     """Run a gateway with the paper exchange and the calls of the modules in `handlers`.
 
+    `market` has files by the names of your own markets. The market's time begins at `start`, by
+    default at the first tick of these files or, without any, at `NOON`.
     `settings` are further settings; a mapping under a plugin's name holds those of the plugin. The
     environment and settings files are not read. There is always a demo user. E-mails are kept in
     its `mail`, unless a mail server is set. Raises what `compose` raises.
     """
+    files = _named_files(market or {})
+    begin = start
+    if begin is None:
+        first = first_moment(chosen(market=files).market_files)
+        begin = NOON if first is None else first
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
-        clock = HandClock(start)
+        clock = HandClock(begin)
         db = Path(folder) / "world.db"
         db.write_bytes(_empty_database())
         options = _of_plugins(settings)
         given = chosen(
             db=db,
             seed=seed,
-            start=repr(start),
+            start=repr(begin),
+            market=files,
             handlers=tuple(handlers),
             port=0,
             **{**settings, "demo": True},
@@ -504,6 +525,13 @@ async def world(
             connect: Any = gateway.connect
             connect.dispatcher.time_limit = TIME_LIMIT
             yield await World.around(gateway, clock, mail)
+
+
+def _named_files(market: Mapping[str, str | Path]) -> tuple[str, ...]:
+    """Return files of own markets as the setting `market`. Raises `SettingsError`."""
+    if not isinstance(market, Mapping):
+        raise SettingsError('market: give files by name, such as {"OWN_X": "ticks.csv"}')
+    return tuple(f"{name}={path}" for name, path in market.items())
 
 
 @functools.cache  # the migrations take a third of a start

@@ -23,13 +23,14 @@ import math
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import orjson
@@ -50,9 +51,10 @@ from scopegate.gateway.transport.handshake import Handshake
 from scopegate.listening import listen
 from scopegate.market_start import parse_start
 from scopegate.runtime.clock import HandClock
+from scopegate.scripted import ScriptedMarket
 from scopegate.settings import SettingsError
 from scopegate.store.transactions import Transaction
-from scopegate.testing import NOON, PATIENCE, MemoryClient, World, world
+from scopegate.testing import PATIENCE, MemoryClient, World, world
 
 Amount = str | int | float | Decimal
 """An amount in its currency, such as `"500.00"`."""
@@ -331,6 +333,20 @@ class LiveGateway:
             for epoch, pips in zip(found.epochs, found.pips, strict=True)
         ]
 
+    def market(self, symbol: str) -> ScriptedMarket:
+        """Return a market whose next prices the test chooses: `market("R_100").jump("+2%")`.
+
+        They change for every client of this gateway, from the next tick on.
+        """
+        feed = self._here.gateway.service(Feed)
+        return ScriptedMarket(feed, symbol, self.clock.now, self._in_thread)
+
+    def _in_thread(self, change: Callable[[], None]) -> None:
+        async def changed() -> None:
+            change()
+
+        self._thread.do(changed())
+
     def hang_up(self) -> None:
         """Close every connection, as a gateway does when it stops; clients may connect again."""
         self._thread.do(self._traffic.hang_up())
@@ -447,7 +463,8 @@ class LiveGateway:
 def live_gateway(
     *,
     seed: str = "test",
-    start: Moment = NOON,
+    start: Moment | None = None,
+    market: Mapping[str, str | Path] | None = None,
     balance: Amount = "10000.00",
     currency: str = "USD",
     handlers: str | Iterable[str] = (),
@@ -455,7 +472,9 @@ def live_gateway(
 ) -> Iterator[LiveGateway]:
     """Run a separate gateway on a free port of this machine until the block ends.
 
-    The market begins at `start` and has the prices of `seed`. The account has `balance` in
+    The market begins at `start` and has the prices of `seed`. `market` has files of ticks or
+    candles by the names of your own markets; without a `start`, the market then begins at their
+    first tick, and else at 2026-01-01 12:00 UTC. The account has `balance` in
     `currency`. `handlers` are modules with your own calls; `settings` are those of
     `scopegate serve`, such as `limits="deriv"`. Raises `SettingsError` if one of them is wrong and,
     at the end of the block, exceptions of the gateway's thread.
@@ -463,12 +482,13 @@ def live_gateway(
     for name in FIXED_SETTINGS.intersection(settings):
         raise SettingsError(f"{name}: the gateway of a test does not take this setting")
     units = _units(balance, currency)
-    begin = parse_start(str(start))
+    begin = None if start is None else parse_start(str(start))
     modules = (handlers,) if isinstance(handlers, str) else handlers
 
     @asynccontextmanager
     async def composed(thread: _Thread) -> AsyncIterator[LiveGateway]:
-        async with world(handlers=modules, seed=seed, start=begin, **settings) as here:
+        running = world(handlers=modules, seed=seed, start=begin, market=market, **settings)
+        async with running as here:
             traffic = _Traffic(here)
             async with listen(replace(here.gateway, connect=traffic)) as port:
                 made = LiveGateway(thread, here, traffic, port)

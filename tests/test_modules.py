@@ -59,6 +59,7 @@ TESTED_BY: dict[str, str] = {
     "exchange/markups.py": "tests/scenarios/test_markup.py",
     "exchange/money.py": "tests/exchange/test_ledger.py",
     "exchange/distribution.py": "tests/exchange/test_walks_and_mixtures.py",
+    "exchange/series.py": "tests/exchange/test_recorded.py",
     "exchange/performance.py": "tests/scenarios/test_copying.py",
     "exchange/pricing/widths.py": "tests/exchange/test_pricing.py",
     "exchange/pricing/cancellation.py": "tests/exchange/test_pricing.py",

@@ -9,9 +9,11 @@ the motion of the symbol:
 - steps: types decided by the side of the last tick, touches, and multipliers.
 - spikes, range breaks, drift switches: multipliers.
 - reset every day: types with an end, which must be on the day of the start.
+- recorded in a file: all types but those that are decided by every tick, priced as if the motion
+  were Brownian. They end before the market closes.
 
-Symbols named after real markets move by few pips a tick: on these, no types that are decided by few
-ticks or by every tick.
+Symbols named after real markets move by few pips a tick, and so may recorded ones: on these, no
+types that are decided by few ticks or by every tick.
 
 Every price is fair in the currency in which the contract is paid. In dollars, a contract that pays
 when its own currency has risen has a higher value than its price, and the opposite contract a lower
@@ -43,6 +45,7 @@ _BY_MOTION: Final[Mapping[Motion, Set[Decides]]] = {
     Motion.BREAKS: {Decides.PRICE_UNTIL_CLOSED},
     Motion.SWITCHES: {Decides.PRICE_UNTIL_CLOSED},
     Motion.RESETS: set(Decides) - _NO_END,
+    Motion.RECORDED: set(Decides) - {Decides.EVERY_TICK},
 }
 _COARSE: Final = {Decides.FEW_TICKS, Decides.EVERY_TICK}
 """Not offered on symbols whose ticks move the price by few pips."""
@@ -55,7 +58,7 @@ def is_offered(kind: AnyContractType, symbol: Symbol, currency: str = "USD") -> 
 
 def _is_priced(kind: AnyContractType, symbol: Symbol) -> bool:
     decides = kind.listing.decides
-    if symbol.is_financial and decides in _COARSE:
+    if symbol.is_coarse and decides in _COARSE:
         return False
     return decides in _BY_MOTION[symbol.motion]
 
@@ -103,7 +106,8 @@ def check_currency(kind: AnyContractType, symbol: Symbol, currency: str) -> None
 def durations(kind: AnyContractType, symbol: Symbol, currency: str = "USD") -> Durations:
     """How long contracts of this type, paid in this currency, may last on this symbol."""
     offered = kind.listing.durations
-    if symbol.motion is Motion.RESETS or shared_in_a_day(symbol, currency):
+    within_a_day = symbol.motion in (Motion.RESETS, Motion.RECORDED)
+    if within_a_day or shared_in_a_day(symbol, currency):
         return replace(offered, days=None)
     return offered
 

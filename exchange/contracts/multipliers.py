@@ -431,7 +431,7 @@ def multipliers(symbol: Symbol) -> list[int]:
         products = MULTIPLIED_JUMPS
     elif symbol.motion is Motion.BREAKS:
         products = MULTIPLIED_BREAKS
-    return [round(product / symbol.total_volatility) for product in products]
+    return [max(1, round(product / symbol.total_volatility)) for product in products]
 
 
 def stop_out_worth(symbol: Symbol, spot: int, *, rises: bool) -> float:

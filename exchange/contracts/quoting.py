@@ -226,12 +226,14 @@ def _check_end(kind: AnyContractType, terms: Terms, now: int) -> None:
         raise not_offered("The market is closed at the start of the contract.", "date_start")
     if terms.expiry is None:
         known = symbol.last_tick(now)
-        if last - known != symbol.ticks_between(known, last) * symbol.step:
+        if not symbol.is_continuous(known, last):
             raise not_offered("The market closes before this number of ticks.", field)
     elif not symbol.is_open(terms.expiry) or last <= terms.entry_epoch:
         raise not_offered(
             "Contract must expire during trading hours: the market is closed then.", field
         )
+    if symbol.motion is Motion.RECORDED and not symbol.is_continuous(symbol.last_tick(now), last):
+        raise not_offered("The market closes before the contract would end.", field)
     if symbol.motion is Motion.RESETS and now // DAY != last // DAY:
         raise not_offered(
             f"{symbol.display_name} resets at 00:00 GMT: its contracts must end on the same day.",

@@ -20,9 +20,10 @@ from functools import lru_cache
 
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.terms import Terms
-from scopegate.exchange.symbols import SYMBOLS
+from scopegate.exchange.symbols import RECORDED_NAME, SYMBOLS
 
-_PATTERN = re.compile(rf"([A-Z0-9]+)_({'|'.join(SYMBOLS)})_(.{{1,200}})", re.ASCII)
+_NAMES = "|".join((*SYMBOLS, RECORDED_NAME))
+_PATTERN = re.compile(rf"([A-Z0-9]+)_({_NAMES})_(.{{1,200}})", re.ASCII)
 
 
 class ShortcodeError(ValueError):
@@ -35,15 +36,20 @@ def encode(terms: Terms) -> str:
     return f"{terms.contract_type}_{terms.symbol.name}_{rest}"
 
 
-@lru_cache(maxsize=4_096)  # each is decoded when its contract opens, when it ends, and in between
 def decode(text: str, currency: str) -> Terms:
     """The terms in a shortcode, with a currency. Raises `ShortcodeError`."""
+    return _decoded(text, currency, SYMBOLS.version)
+
+
+@lru_cache(maxsize=4_096)  # each is decoded when its contract opens, when it ends, and in between
+def _decoded(text: str, currency: str, _: int) -> Terms:
+    """The terms in a shortcode, while `SYMBOLS` have this version."""
     found = _PATTERN.fullmatch(text)
     if found is None:
         raise ShortcodeError(text)
     name, symbol, rest = found.groups()
-    blank = Terms(contract_type=name, symbol=SYMBOLS[symbol], currency=currency, start=0)
     try:
+        blank = Terms(contract_type=name, symbol=SYMBOLS[symbol], currency=currency, start=0)
         terms: Terms = TYPES[name].decode(rest, blank)
         return terms
     except (ArithmeticError, KeyError, ValueError):

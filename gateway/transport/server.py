@@ -9,7 +9,6 @@ Rules:
 
 import asyncio
 import math
-import os
 import socket
 import ssl
 import sys
@@ -97,7 +96,7 @@ class Server:
         for listener in sockets:  # accepted sockets inherit these
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 listener.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
-            with socket.socket(fileno=os.dup(listener.fileno())) as same:
+            with listener.dup() as same:
                 same.listen(BACKLOG)  # asyncio's own socket does not have this method
         self._sweep()
         port: int = sockets[0].getsockname()[1]

@@ -109,11 +109,15 @@ def _trading_days(hours: Hours) -> list[str]:
 
 
 def _open_and_close(hours: Hours, day: int) -> OpenAndClose:
-    opens, closes = hours.session(day)
-    if opens == closes:
+    sessions = hours.sessions(day)
+    if not sessions:
         return {"open": [_NONE], "close": [_NONE], "settlement": _NONE}
-    close = _text(closes)
-    return {"open": [_text(opens)], "close": [close], "settlement": close}
+    closed = [_text(closes) for _, closes in sessions]
+    return {
+        "open": [_text(opens) for opens, _ in sessions],
+        "close": closed,
+        "settlement": closed[-1],
+    }
 
 
 def _events(hours: Hours) -> list[dict[str, str]]:

@@ -18,7 +18,8 @@ from collections.abc import Callable, Generator, Hashable
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
-from scopegate.exchange.feed import HOUR, Feed
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.series import HOUR
 from scopegate.exchange.symbols import Symbol
 from scopegate.gateway.calls.errors import ApiError, rate_limit
 from scopegate.gateway.calls.scheduling import Workers

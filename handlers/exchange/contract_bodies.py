@@ -211,7 +211,7 @@ def tick_stream(
     """
     first, last = terms.entry_epoch, min(last, expiry(terms))
     if max_ticks is not None:
-        first = max(first, last - (max_ticks - 1) * terms.symbol.step)
+        first = max(first, terms.symbol.next_tick(last, 1 - max_ticks))
     ticks = feed.ticks(terms.symbol, first, last)
     return [
         _tick_shown(terms.symbol, Tick(epoch, pips))

@@ -10,7 +10,8 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import check_hours
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.eligibility import is_offered
-from scopegate.exchange.feed import Candles, Feed
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.series import Candles
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from scopegate.gateway.calls import resuming
 from scopegate.gateway.calls.bus import Encoded, encoded
@@ -22,10 +23,10 @@ from scopegate.gateway.calls.session import Session, Shape
 from scopegate.handlers.exchange.api_errors import as_error
 from scopegate.handlers.exchange.candle_work import CandleWork, Range
 from scopegate.handlers.exchange.tick_streams import (
-    MARKETS,
     TickStreams,
     batched_tick,
     change_today,
+    symbols_of,
     tick,
 )
 from scopegate.runtime.clock import Clock
@@ -183,7 +184,7 @@ class Market:
     def _resumed(self, stream: Stream[TickReply], symbol: Symbol, after: int) -> Stream[TickReply]:
         """Let a stream of ticks begin after a moment; what is too long ago is a gap."""
         now = stream.since
-        begins = max(after, EARLIEST, now - MAX_RESULTS * symbol.step)
+        begins = max(after, EARLIEST, symbol.next_tick(now, -MAX_RESULTS))
         gap = Gap(after, begins) if begins > after else None
         if after > now:  # of another market
             begins, gap = now, Gap(now, after)
@@ -214,7 +215,7 @@ class Market:
 
         With `subscribe`, the ticks of each second follow together.
         """
-        symbols = MARKETS.get(request.market, [])
+        symbols = symbols_of(request.market)
         await self._warm(symbols, session, "ticks_batch")
         now = int(self._clock.now())
         reply: TicksBatchReply = {

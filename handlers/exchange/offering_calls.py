@@ -15,7 +15,6 @@ from scopegate.exchange.contracts.common.state import market_view
 from scopegate.exchange.contracts.common.terms import Barrier
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE
-from scopegate.exchange.hours import Place
 from scopegate.exchange.money import CURRENCIES, bound_in, to_number
 from scopegate.exchange.rules import (
     MAX_PAYOUT,
@@ -117,25 +116,20 @@ class Offerings:
             )
         last = min(request.end or FAR, int(self._clock.now()))
         first = last if request.start is None else request.start
-        grid = symbol.grid
-        latest = grid.place(last).day
-        earliest = grid.place(max(first, EARLIEST)).day
-        if latest - earliest >= MAX_DAYS:
+        earliest = symbol.last_tick(max(first, EARLIEST))
+        if symbol.last_tick(last) // DAY - earliest // DAY >= MAX_DAYS:
             raise input_validation_failed({"start": f"The span must not exceed {MAX_DAYS} days."})
         days: list[FinancedDay] = []
-        for day in range(earliest, latest + 1):
-            ticks = grid.counts[day % 7]
-            if ticks:
-                opened = grid.epoch(Place(day, 0))
-                growth = self._feed.growth(symbol, opened).a_tick / ONE
-                days.append(
-                    {
-                        "first_tick": opened,
-                        "growth_per_tick": growth,
-                        "step": symbol.step,
-                        "ticks": ticks,
-                    }
-                )
+        for opened, ticks in symbol.market_days(first, last):
+            growth = self._feed.growth(symbol, opened).a_tick / ONE
+            days.append(
+                {
+                    "first_tick": opened,
+                    "growth_per_tick": growth,
+                    "step": symbol.step,
+                    "ticks": ticks,
+                }
+            )
         return {"multiplier_financing": {"symbol": symbol.name, "days": days}}
 
     @call("contracts_for_company", needs=None, error_codes=())
@@ -159,8 +153,9 @@ class Offerings:
 
 
 def _encoded(make: Callable[[], T]) -> Callable[[], T]:
-    """Decorate a function that makes a constant reply: build and encode it at its first use."""
-    return cast("Callable[[], T]", functools.cache(lambda: orjson.Fragment(orjson.dumps(make()))))
+    """Decorate a function that makes a reply about all symbols: encode it once while they last."""
+    made = functools.lru_cache(maxsize=1)(lambda _: orjson.Fragment(orjson.dumps(make())))
+    return cast("Callable[[], T]", lambda: made(SYMBOLS.version))
 
 
 @_encoded

@@ -24,7 +24,6 @@ from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
-from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import ActiveTopics, Bus
@@ -203,7 +202,9 @@ class Quotes:
         the next second miss this update, and are first then.
         """
         for topic, quoted in self._streams.items():
-            if epoch % SYMBOLS[quoted.quote_request.symbol].step == 0 and epoch > quoted.second:
+            symbol = quoted.quote.terms.symbol
+            is_due = symbol.has_tick(epoch) or not symbol.is_open(epoch)
+            if is_due and epoch > quoted.second:
                 self._waiting.setdefault(topic)
         self._streamed_second = epoch
         if self._slice is None:

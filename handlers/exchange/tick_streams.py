@@ -1,16 +1,15 @@
 """Streams of ticks and of current candles, published at each second of the market."""
 
-from typing import Final
-
-from scopegate.exchange.feed import Candles, Feed
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.series import Candles
 from scopegate.exchange.symbols import DAY, SYMBOLS, Symbol
 from scopegate.gateway.calls.bus import ActiveTopics, Bus, encoded
 from scopegate.schemas.market_messages import BatchedTick, Ohlc, Tick
 
-MARKETS: Final[dict[str, list[Symbol]]] = {}
-"""The symbols of each market."""
-for _symbol in SYMBOLS.values():
-    MARKETS.setdefault(_symbol.market, []).append(_symbol)
+
+def symbols_of(market: str) -> list[Symbol]:
+    """The symbols of a market; none if there is no such market."""
+    return [symbol for symbol in SYMBOLS.values() if symbol.market == market]
 
 
 def tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
@@ -93,7 +92,7 @@ class TickStreams:
             shown = None if granularity else epoch
             self._bus.publish(_topic((symbol, granularity)), event, epoch, shown=shown)
         for market in self._markets:
-            ticked = [symbol for symbol in MARKETS.get(market, ()) if symbol.has_tick(epoch)]
+            ticked = [symbol for symbol in symbols_of(market) if symbol.has_tick(epoch)]
             if ticked:
                 batch = [batched_tick(self._feed, symbol, epoch) for symbol in ticked]
                 self._bus.publish(_topic_of_market(market), batch, epoch)

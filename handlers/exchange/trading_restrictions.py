@@ -110,14 +110,11 @@ def _units(amount: Decimal | None, currency: str) -> int | None:
     return None if amount is None else rounded_units(amount, currency, ROUND_FLOOR)
 
 
-_MARKETS = {symbol.market for symbol in SYMBOLS.values()}
-
-
 def _check_names(values: TradingRestrictions, field_name: str) -> None:
     problems = {}
     for name, given, known in (
         ("symbols", values.symbols, SYMBOLS.keys()),
-        ("markets", values.markets, _MARKETS),
+        ("markets", values.markets, {symbol.market for symbol in SYMBOLS.values()}),
     ):
         unknown = sorted(set(given or ()) - known)
         if unknown:

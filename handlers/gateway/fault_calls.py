@@ -11,6 +11,7 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.stored_faults import StoredFault
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.faults import Fault
+from scopegate.gateway.calls.idempotency import RECORDED
 from scopegate.gateway.calls.registry import Registry, call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.gateway.calls.wire_faults import FaultKinds
@@ -61,6 +62,7 @@ class FaultInjection:
         needs=ADMIN,
         app_tokens=False,
         error_codes=("APITokenError", "FaultsNotAllowed", "InvalidAppID", "TooManyFaults"),
+        idempotency=RECORDED,
     )
     async def fault_start(self, request: FaultStart, session: Session) -> FaultStartReply:
         """Begin a fault of the connections of a token, or of those of an app that you use.
@@ -83,7 +85,11 @@ class FaultInjection:
             number = self._start(transaction, grant, request, fault)
             return stored_faults.found(transaction, number, grant.loginid, grant.user_id)
 
-        stored = await self._access.write(grant, job, audited="fault_start")
+        return await self._access.write_reply(
+            session, job, self._start_reply, audited="fault_start"
+        )
+
+    def _start_reply(self, stored: StoredFault) -> FaultStartReply:
         return {"fault_start": self._body(stored)}
 
     def _start(
@@ -122,7 +128,13 @@ class FaultInjection:
         )
         return {"fault_list": [self._body(each) for each in found]}
 
-    @call("fault_end", needs=ADMIN, app_tokens=False, error_codes=("FaultNotFound",))
+    @call(
+        "fault_end",
+        needs=ADMIN,
+        app_tokens=False,
+        error_codes=("FaultNotFound",),
+        idempotency=RECORDED,
+    )
     async def fault_end(self, request: FaultEnd, session: Session) -> FaultEndReply:
         """End a fault, at once on live connections too."""
         grant = session.grant
@@ -133,8 +145,7 @@ class FaultInjection:
             )
             stored_faults.end(transaction, [stored.number])
 
-        await self._access.write(grant, job, audited="fault_end")
-        return {"fault_end": 1}
+        return await self._access.write_reply(session, job, _end_reply, audited="fault_end")
 
     def _body(self, stored: StoredFault) -> FaultInForce:
         return {
@@ -146,6 +157,10 @@ class FaultInjection:
             "strikes": self._faults.strikes(stored.number),
             "token": stored.masked,
         }
+
+
+def _end_reply(_: None) -> FaultEndReply:
+    return {"fault_end": 1}
 
 
 def _not_allowed(why: str) -> ApiError:

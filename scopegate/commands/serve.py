@@ -175,8 +175,8 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
         loop.add_signal_handler(signal.SIGHUP, _reload_and_log, tls)
     await checked
     async with _composed(settings, own) as gateway, listen(gateway, tls) as port:
-        if isinstance(gateway.store, SqliteStore):
-            gateway.store.use_process()
+        if isinstance(gateway.store, SqliteStore) and not settings.market:
+            gateway.store.use_process()  # it has no files of own markets
         _say("\n".join(await _lines(gateway, port, tls)))
         await stop.wait()
 

@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 from scopegate.exchange import feed as feed_module
 from scopegate.exchange import fixedpoint
-from scopegate.exchange.feed import COARSE, GRANULARITIES, HOUR, Candles, Feed, Ticks
+from scopegate.exchange.feed import COARSE, Feed
 from scopegate.exchange.processes import brownian as brownian_module
 from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.series import GRANULARITIES, HOUR, Candles, Ticks
 from scopegate.exchange.symbols import DAY, EARLIEST, FEED_VERSION, SYMBOLS, Motion, Symbol
 from tests.effort import cases, chosen
 

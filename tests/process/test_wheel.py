@@ -103,7 +103,9 @@ async def test_it_takes_handlers_from_there(installed: Path, hostile: Path) -> N
 
 
 # The suite runs the tests of all examples in its own environment too.
-@pytest.mark.parametrize("example", cases(["greeter", "tested_bot", "weather"], ["greeter"]))
+@pytest.mark.parametrize(
+    "example", cases(["greeter", "own_market", "tested_bot", "weather"], ["greeter"])
+)
 def test_the_tests_of_an_example_run(installed: Path, tmp_path: Path, example: str) -> None:
     """As its README says, but that what it installs is here already."""
     folder = tmp_path / example

@@ -121,6 +121,7 @@ OTHER_VALUES: Mapping[tuple[str, str], str] = {
     ("proposal", "subscribe"): "0 means not subscribing, here as elsewhere",
     ("proposal_open_contract", "subscribe"): "0 means not subscribing, here as elsewhere",
     ("ticks", "subscribe"): "0 is sent by a published web app and means not subscribing",
+    ("ticks_batch", "market"): "`own`, the market of the symbols of files",
     ("ticks_batch", "subscribe"): "0 means not subscribing, here as elsewhere",
     ("ticks_history", "subscribe"): "0 is sent by a published web app and means not subscribing",
     ("ticks_history", "adjust_start_time"): "0 is the default, and may as well be said",

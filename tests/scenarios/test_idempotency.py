@@ -47,6 +47,7 @@ WRITING = frozenset({"admin", "payments", "trade"})
 REPEATABLE: Mapping[str, str] = {
     "authorize": "It changes only the connection.",
     "copytrading_list": "It only reads.",
+    "fault_list": "It only reads.",
     "logout": "It changes only the connection.",
     "operator_sign_in": "It changes only the connection.",
     "paymentagent_details": "It only reads.",

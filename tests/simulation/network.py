@@ -8,6 +8,7 @@ Rules:
 """
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -37,6 +38,12 @@ class Listener:
 
     def setsockopt(self, *_: object) -> None:
         pass
+
+    def dup(self) -> contextlib.AbstractContextManager["Listener"]:
+        return contextlib.nullcontext(self)
+
+    def listen(self, backlog: int) -> None:
+        """Do nothing: any number of clients may wait."""
 
     def close(self) -> None:
         self.network.listeners.pop(self, None)

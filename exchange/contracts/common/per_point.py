@@ -224,7 +224,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
             short_fields.end(terms),
             short_fields.barrier(terms.barrier, terms.symbol),
             f"{terms.contracts:f}",
-            str(terms.start - terms.start % terms.symbol.step),
+            str(terms.symbol.last_tick(terms.start)),
         )
         return "_".join(parts)
 

@@ -9,10 +9,10 @@ from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.contracts.eligibility import can_be_cancelled
 from scopegate.exchange.contracts.multipliers import Multiplier, MultiplierTerms, reference
 from scopegate.exchange.distribution import Growth
-from scopegate.exchange.feed import HOUR
 from scopegate.exchange.fixedpoint import ONE
 from scopegate.exchange.money import to_number
 from scopegate.exchange.rules import CANCELLATIONS
+from scopegate.exchange.series import HOUR
 from scopegate.exchange.symbols import Symbol
 from scopegate.handlers.exchange.views.ordered_view import OrderedView, order_shown
 from scopegate.handlers.exchange.views.view import (
