@@ -1,0 +1,230 @@
+"""The file of a recording: JSON Lines, one line for each message.
+
+    {"connection": 1, "at": 0.012, "direction": "sent", "message": {"ticks": "R_100"}}
+    {"connection": 1, "at": 0.015, "direction": "received", "message": {"tick": {…}, …}}
+
+Rules:
+- The direction is that of the client: it has `sent` the message, or `received` it.
+- Everything is masked before it reaches the file (`masking`), also the messages of a file that
+  somebody else has written.
+- A message that is not a JSON object is not written: it could hold a secret that cannot be found.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, Self
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+
+from scopegate.recordings.masking import Masks
+
+Direction = Literal["sent", "received"]
+
+_QUERY = ("app_id", "l", "brand")
+"""The parameters of a connection's address that are recorded; others could hold secrets."""
+
+
+class RecordingError(Exception):
+    """Raised for a file that is not a recording, or that cannot be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A client has connected."""
+
+    connection: int
+    at: float
+    """Seconds since the beginning of the recording."""
+    query: dict[str, str]
+    """Parameters of its address, such as `app_id`."""
+    line: int = 0
+    """The number of its line in the file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Message:
+    """A message in either direction. Two of the same content are two messages."""
+
+    connection: int
+    at: float
+    direction: Direction
+    body: dict[str, Any] | None
+    """The masked message; `None` if it was not a JSON object."""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A connection has ended."""
+
+    connection: int
+    at: float
+    by: Literal["client", "gateway"]
+    code: int
+    """The close code; 1006 if there was none."""
+    line: int = 0
+
+
+Entry = Opened | Message | Closed
+
+
+def read(path: Path) -> list[Entry]:
+    """Return the entries of a recording, masked. Raises `RecordingError`.
+
+    In a file that another program wrote, only `direction` and `message` are needed: without
+    `connection` all messages are of one connection, and `at` may begin at any number of seconds.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as problem:
+        raise RecordingError(f"{path}: {problem.strerror}") from None
+    masks = Masks()
+    connections: dict[Any, int] = {}
+    entries: list[Entry] = []
+    start: float | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            data = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            raise RecordingError(f"{where}: it is not JSON; write one message a line") from None
+        if not isinstance(data, dict):
+            raise RecordingError(f"{where}: it must be an object, with direction and message")
+        at = data.get("at", 0.0 if start is None else start)
+        if isinstance(at, bool) or not isinstance(at, int | float):
+            raise RecordingError(f"{where}: at: it must be a number of seconds")
+        start = at if start is None else start
+        named = data.get("connection", 1)
+        if not isinstance(named, int | str):
+            raise RecordingError(f"{where}: connection: it must be a number or a name")
+        connection = connections.setdefault(named, len(connections) + 1)
+        entries.append(_entry(data, where, masks, connection, at - start, number))
+    return entries
+
+
+def _entry(
+    data: dict[str, Any], where: str, masks: Masks, connection: int, at: float, line: int
+) -> Entry:
+    event = data.get("event")
+    if event == "opened":
+        query = data.get("query", {})
+        if not isinstance(query, dict):
+            raise RecordingError(
+                f"{where}: query: it must be an object, such as {{'app_id': '1089'}}"
+            )
+        named = {str(name): masks.text(str(value)) for name, value in query.items()}
+        return Opened(connection, at, named, line)
+    if event == "closed":
+        by, code = data.get("by"), data.get("code")
+        if by not in ("client", "gateway") or not isinstance(code, int):
+            raise RecordingError(f"{where}: by must be client or gateway, and code a number")
+        return Closed(connection, at, by, code, line)
+    if event is not None:
+        raise RecordingError(f"{where}: event: it must be opened or closed")
+    direction = data.get("direction")
+    if direction not in ("sent", "received"):
+        raise RecordingError(
+            f"{where}: direction: it must be sent (by the client) or received (by the client)"
+        )
+    body = data.get("message")
+    if body is None and isinstance(data.get("unreadable"), int):
+        return Message(connection, at, direction, None, line)
+    if not isinstance(body, dict):
+        raise RecordingError(f"{where}: message: it must be the message, as a JSON object")
+    return Message(connection, at, direction, masks.masked(body), line)
+
+
+class Recorder:
+    """Writes what clients and a gateway send each other to a file, without secrets."""
+
+    def __init__(self, file: IO[bytes], secret_fields: Collection[str] = ()) -> None:
+        """`secret_fields` are fields with secrets, besides those that are known."""
+        self._file = file
+        self._masks = Masks(secret_fields)
+        self._connections = 0
+        self.messages = 0
+        """How many messages were written."""
+
+    @classmethod
+    def create(cls, path: Path, secret_fields: Collection[str] = ()) -> Self:
+        """Create a new file, which only its owner may read. Raises `RecordingError`."""
+        try:
+            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise RecordingError(f"{path} exists: choose another file, or delete it") from None
+        except OSError as problem:
+            raise RecordingError(f"{path}: {problem.strerror}") from None
+        return cls(os.fdopen(number, "wb", buffering=0), secret_fields)
+
+    def opened(self, at: float, query: str = "") -> int:
+        """Write that a client has connected; return the number of its connection."""
+        self._connections += 1
+        values = dict(parse_qsl(query, keep_blank_values=True))
+        known = {name: self._masks.text(values[name]) for name in _QUERY if name in values}
+        self._write(self._connections, at, {"event": "opened", "query": known})
+        return self._connections
+
+    def message(self, connection: int, at: float, direction: Direction, text: bytes | str) -> None:
+        """Write a message of a client or of the gateway."""
+        body = parsed(text)
+        shown: dict[str, Any] = {"direction": direction}
+        if body is None:
+            shown["unreadable"] = len(text)
+        else:
+            shown["message"] = self._masks.masked(body)
+        self._write(connection, at, shown)
+        self.messages += 1
+
+    def closed(
+        self, connection: int, at: float, by: Literal["client", "gateway"], code: int
+    ) -> None:
+        """Write that a connection has ended, and with which close code."""
+        self._write(connection, at, {"event": "closed", "by": by, "code": code})
+
+    def _write(self, connection: int, at: float, rest: dict[str, Any]) -> None:
+        line = {"connection": connection, "at": round(at, 3), **rest}
+        self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def parsed(text: bytes | str) -> dict[str, Any] | None:
+    """Return the object in a message; `None` if it holds anything else."""
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def copied(source: Path, recorder: Recorder) -> None:
+    """Write the messages of a file again, masked. Raises `RecordingError`."""
+    numbers: dict[int, int] = {}
+    entries = read(source)
+    for entry in entries:
+        if isinstance(entry, Opened):
+            numbers[entry.connection] = recorder.opened(entry.at, urlencode(entry.query))
+            continue
+        number = numbers.get(entry.connection)
+        if number is None:
+            number = numbers[entry.connection] = recorder.opened(entry.at)
+        if isinstance(entry, Closed):
+            recorder.closed(number, entry.at, entry.by, entry.code)
+        else:
+            text = b"" if entry.body is None else orjson.dumps(entry.body)
+            recorder.message(number, entry.at, entry.direction, text)
+
+
+def each_connection(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Yield the entries of each connection, in the order in which the connections begin."""
+    of: dict[int, list[Entry]] = {}
+    for entry in entries:
+        of.setdefault(entry.connection, []).append(entry)
+    yield from of.values()
