@@ -22,6 +22,11 @@ SUBCOMMANDS: Final = {
     "calls": ("commands.calls", "List every call, the scopes that it needs and what it does."),
     "check": ("commands.check", "Check the database without changing it."),
     "doctor": ("commands.doctor", "Report unsafe settings, and what to set instead."),
+    "record": (
+        "commands.record",
+        "Record what clients and a gateway send each other, without secrets.",
+    ),
+    "replay": ("commands.replay", "Serve a recording again, without a gateway."),
     "restore": ("commands.restore", "Put a backup in the place of the database."),
     "serve": ("commands.serve", "Serve the API and the pages until interrupted."),
     "store": ("commands.store", "Move the database to another engine."),

@@ -23,9 +23,9 @@ import math
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -33,6 +33,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import orjson
 
+from scopegate.event_thread import EventThread
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
@@ -107,7 +108,7 @@ class BotFuture(Future[_T]):
 class LiveClock:
     """The market's clock, which moves only when the test moves it or lets it run."""
 
-    def __init__(self, thread: "_Thread", clock: HandClock, market: "_Market") -> None:
+    def __init__(self, thread: EventThread, clock: HandClock, market: "_Market") -> None:
         self._thread = thread
         self._clock = clock
         self._market = market
@@ -152,7 +153,7 @@ class LiveGateway:
     `await asyncio.to_thread(scopegate.wait_for, "buy")`.
     """
 
-    def __init__(self, thread: "_Thread", here: World, traffic: "_Traffic", port: int) -> None:
+    def __init__(self, thread: EventThread, here: World, traffic: "_Traffic", port: int) -> None:
         self._thread = thread
         self._here = here
         self._traffic = traffic
@@ -370,7 +371,7 @@ def live_gateway(
     modules = (handlers,) if isinstance(handlers, str) else handlers
 
     @asynccontextmanager
-    async def composed(thread: _Thread) -> AsyncIterator[LiveGateway]:
+    async def composed(thread: EventThread) -> AsyncIterator[LiveGateway]:
         async with world(handlers=modules, seed=seed, start=begin, **settings) as here:
             traffic = _Traffic(here)
             async with listen(replace(here.gateway, connect=traffic)) as port:
@@ -380,7 +381,7 @@ def live_gateway(
                 await here.set_balance(units, made.loginid)
                 yield made
 
-    thread = _Thread()
+    thread = EventThread()
     with thread.running(composed) as made:
         try:
             yield made
@@ -601,70 +602,3 @@ class _Traffic:
         """Close all connections."""
         for transport in list(self._clients.values()):
             transport.close(GOING_AWAY, "the gateway is shutting down")
-
-
-class _Thread:
-    """An event loop in its own thread, and what is open in it."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop
-        self._ended: Future[None] = Future()
-        self._failed: list[Exception] = []
-
-    @contextmanager
-    def running(self, make: Callable[["_Thread"], AbstractAsyncContextManager[_T]]) -> Iterator[_T]:
-        """Open what `make` returns in the thread until the block ends; raise its exceptions."""
-        begun: Future[tuple[_T, asyncio.Event]] = Future()
-
-        async def main() -> None:
-            self._loop = asyncio.get_running_loop()
-            self._loop.set_exception_handler(self._complained)
-            end = asyncio.Event()
-            async with make(self) as made:
-                begun.set_result((made, end))
-                await end.wait()
-
-        def work() -> None:
-            try:
-                asyncio.run(main())
-            except BaseException as problem:  # noqa: BLE001 - raised at the end of the block
-                self._ended.set_exception(problem)
-            else:
-                self._ended.set_result(None)
-
-        threading.Thread(target=work, name="scopegate", daemon=True).start()
-        self._wait_for(begun)
-        if not begun.done():
-            self._ended.result()
-        made, end = begun.result()
-        try:
-            yield made
-        finally:
-            if not self._ended.done():
-                self._loop.call_soon_threadsafe(end.set)
-            self._ended.result()
-            if self._failed:
-                raise ExceptionGroup("the gateway has failed", self._failed)
-
-    def do(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine in the thread; return its result or raise its exception."""
-        if self._ended.done():
-            work.close()
-            raise RuntimeError("the gateway has ended")
-        done = asyncio.run_coroutine_threadsafe(work, self._loop)
-        self._wait_for(done)
-        if not done.done():
-            raise RuntimeError("the gateway has ended")
-        return done.result()
-
-    def _wait_for(self, done: Future[Any]) -> None:
-        """Wait for this future or for the end of the thread."""
-        either: list[Future[Any]] = [done, self._ended]
-        wait(either, return_when=FIRST_COMPLETED)
-
-    def _complained(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Keep an exception that nothing else reports."""
-        problem = context.get("exception")
-        self._failed.append(
-            problem if isinstance(problem, Exception) else RuntimeError(context["message"])
-        )
