@@ -53,8 +53,9 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Pop
 
 
 @contextmanager
-def recorded(gateway: LiveGateway, path: Path) -> Iterator[str]:
-    arguments = ("record", "--to", str(path), "--upstream", gateway.endpoint)
+def recorded(endpoint: str, path: Path) -> Iterator[str]:
+    """The address at which messages to an endpoint are recorded, until the end of the block."""
+    arguments = ("record", "--to", str(path), "--upstream", endpoint)
     with running(path.parent, *arguments) as (url, process):
         yield url
     assert process.returncode == 0
@@ -107,7 +108,7 @@ def trade(url: str, token: str, *, amount: int = 10, first: int = 1) -> list[Any
 def session(scopegate: LiveGateway, tmp_path: Path) -> tuple[Path, list[Any], str]:
     """A recording of `trade`, with what the bot has seen and its token."""
     path, token = tmp_path / "session.jsonl", scopegate.token("trade", "read")
-    with recorded(scopegate, path) as url:
+    with recorded(scopegate.endpoint, path) as url:
         playing = scopegate.run(trade, url, token)
         scopegate.wait_for("buy")
         for _ in range(7):
@@ -223,7 +224,7 @@ def test_requests_may_come_in_another_order_and_all_at_once(
 ) -> None:
     path = tmp_path / "session.jsonl"
     symbols = ("R_50", "R_100", "1HZ100V")
-    with recorded(scopegate, path) as url, caller(url) as bot:
+    with recorded(scopegate.endpoint, path) as url, caller(url) as bot:
         for symbol in symbols:
             bot.ask(ticks_history=symbol, end="latest", count=1)
         assert bot.ask(time=1)["time"]
@@ -239,7 +240,7 @@ def test_connections_are_told_apart_by_what_they_begin_with(
     scopegate: LiveGateway, tmp_path: Path
 ) -> None:
     path = tmp_path / "session.jsonl"
-    with recorded(scopegate, path) as url:
+    with recorded(scopegate.endpoint, path) as url:
         with caller(url) as bot:
             bot.ask(time=1)
         with caller(url) as bot:
@@ -251,7 +252,7 @@ def test_connections_are_told_apart_by_what_they_begin_with(
 
 def test_a_close_by_the_gateway_is_replayed(scopegate: LiveGateway, tmp_path: Path) -> None:
     path = tmp_path / "session.jsonl"
-    with recorded(scopegate, path) as url, caller(url) as bot:
+    with recorded(scopegate.endpoint, path) as url, caller(url) as bot:
         bot.ask(ping=1)
         bot.ask(time=1)
         scopegate.hang_up()
