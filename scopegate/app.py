@@ -24,8 +24,10 @@ from scopegate import logs
 from scopegate.composition import HANDLERS, PROVIDERS, check_for_gateways, composition_of
 from scopegate.connecting import Connect
 from scopegate.demo import Demo
+from scopegate.faults_of_settings import faults_of
 from scopegate.gateway.access import audit, users
 from scopegate.gateway.access.accounts import Accounts
+from scopegate.gateway.access.faults_in_force import Faults
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.mail import Mailer, mailer
 from scopegate.gateway.access.users import Residence
@@ -43,6 +45,7 @@ from scopegate.gateway.calls.handling import Handling, Observer
 from scopegate.gateway.calls.limits import LimitsInForce, Profile
 from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.calls.scheduling import Scheduler, Workers
+from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.gateway.transport.peer import Accept
 from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.handlers.gateway.operator_calls import Operator
@@ -251,6 +254,14 @@ async def compose(
         if settings.operator_token is not None:
             services[Operator].admit(settings.operator_token.get_secret_value())
             keeping.append(supervise("operator page", services[Operator].run))
+        injected: Faults = await services.get(Faults)
+        if settings.faults_allowed:
+            kinds: FaultKinds = await services.get(FaultKinds)
+            await injected.start(faults_of(settings, kinds, registry))
+            if settings.fault:
+                log.warning("connections have the faults of the settings", faults=settings.fault)
+        elif settings.fault:
+            raise SettingsError("fault: others can connect, so set allow_faults too")
         scheduler = Scheduler()
         dispatcher = Dispatcher(
             registry,
@@ -273,6 +284,7 @@ async def compose(
             settings.any_app_id,
             store.catch_up,
             call_log,
+            injected.refresh if injected.of_settings else None,
         )
         health.add(lambda: None if (fault := store.fault()) is None else str(fault))
         for source in (health, connect, scheduler, handling, access, store, lag):

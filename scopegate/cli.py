@@ -22,6 +22,7 @@ SUBCOMMANDS: Final = {
     "calls": ("commands.calls", "List every call, the scopes that it needs and what it does."),
     "check": ("commands.check", "Check the database without changing it."),
     "doctor": ("commands.doctor", "Report unsafe settings, and what to set instead."),
+    "fault": ("commands.fault", "Begin, list and end faults of connections, to test bots."),
     "record": (
         "commands.record",
         "Record what clients and a gateway send each other, without secrets.",

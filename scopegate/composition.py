@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scopegate.gateway.access.accounts import Accounts
+from scopegate.gateway.access.faults_in_force import Faults
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.overview import Overview
 from scopegate.gateway.access.passwords import Passwords
@@ -19,8 +20,10 @@ from scopegate.gateway.calls.handling import Handling
 from scopegate.gateway.calls.limits import LimitsInForce, Profile
 from scopegate.gateway.calls.registry import DeclarationError, Registry
 from scopegate.gateway.calls.scheduling import Workers
+from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.handlers.gateway.app_calls import Apps
 from scopegate.handlers.gateway.consent_calls import Consent
+from scopegate.handlers.gateway.fault_calls import FaultInjection
 from scopegate.handlers.gateway.gateway_scopes import SCOPES
 from scopegate.handlers.gateway.general_calls import General
 from scopegate.handlers.gateway.operator_calls import Operator
@@ -50,6 +53,7 @@ HANDLERS: Final[tuple[type, ...]] = (
     Consent,
     Oversight,
     Operator,
+    FaultInjection,
 )
 """The classes with the calls of every gateway."""
 
@@ -62,6 +66,8 @@ GIVEN: Final[frozenset[type]] = frozenset(
         Bus,
         Clock,
         ConcurrencyLimiter,
+        FaultKinds,
+        Faults,
         Handling,
         Health,
         LimitsInForce,
@@ -86,10 +92,19 @@ def _wall_clock() -> Clock:
     return WallClock()
 
 
-PROVIDERS: Final = (Accounts, Access, Overview, Passwords, RestrictionKinds, _wall_clock)
+PROVIDERS: Final = (
+    Accounts,
+    Access,
+    FaultKinds,
+    Faults,
+    Overview,
+    Passwords,
+    RestrictionKinds,
+    _wall_clock,
+)
 """The gateway's own services."""
 
-REPLACEABLE: Final = (Accounts, Clock, RestrictionKinds)
+REPLACEABLE: Final = (Accounts, Clock, FaultKinds, RestrictionKinds)
 """Those of them that plugins may replace."""
 
 

@@ -36,6 +36,8 @@ class Connect:
     """Takes in what other worker processes have committed, such as a new app."""
     log: CallLog | None = None
     """Logs the end of each connection, if that is wanted."""
+    joined: Callable[[Session], None] | None = None
+    """Called with each new session, if the settings have faults."""
     _counts: Counter[str] = field(default_factory=Counter)
     _closed: Counter[str] = field(default_factory=Counter)
     """Ended connections, by the code with which the gateway closed them."""
@@ -73,7 +75,10 @@ class Connect:
         self.connections.take((session.unsigned,), self._connection)
         session.on_leave(partial(self._left, session, time.monotonic()))
         self._counts[_OPENED] += 1
-        return Connection(self.dispatcher, self.scheduler, session, transport)
+        connection = Connection(self.dispatcher, self.scheduler, session, transport)
+        if self.joined is not None:
+            self.joined(session)
+        return connection
 
     def _left(self, session: Session, since: float) -> None:
         self.access.leave(session)

@@ -3,8 +3,8 @@
 Rule: every limit that a client can meet is listed here, by the name that the documentation uses.
 """
 
-from scopegate.gateway.access import apps, devices, guard, issuing, passwords, tokens
-from scopegate.gateway.calls import dispatch, scheduling
+from scopegate.gateway.access import apps, devices, guard, issuing, passwords, stored_faults, tokens
+from scopegate.gateway.calls import dispatch, injecting, scheduling
 from scopegate.gateway.calls.counting import MESSAGE_UNIT
 from scopegate.gateway.calls.limits import Limit, Per, Profile
 from scopegate.gateway.calls.message import MAX_DEPTH
@@ -61,6 +61,8 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("sign_in_time", page_calls.LASTS, "seconds", Per.USER),
         Limit("apps", apps.MAX_PER_USER, "apps", Per.USER),
         Limit("apps_of_app", apps.MAX_PER_APP, "apps that one app registered", Per.USER),
+        Limit("faults", stored_faults.MAX_FAULTS, "faults of one token or app", Per.USER),
+        Limit("delayed_bytes", injecting.MAX_DELAYED, "bytes", connection),
         Limit("http_head_bytes", http.MAX_HEAD, "bytes", message),
         Limit("http_body_bytes", http.MAX_BODY, "bytes", message),
     ]

@@ -33,6 +33,7 @@ from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.limits import Limit, Per
 from scopegate.gateway.calls.scheduling import Workers
+from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.handlers.exchange import (
     absent_traders,
     market_calls,
@@ -50,6 +51,7 @@ from scopegate.handlers.exchange.copying_calls import CopyTrading
 from scopegate.handlers.exchange.exchange_rate_calls import ExchangeRates
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.handlers.exchange.exclusion_calls import SelfExclusion
+from scopegate.handlers.exchange.feed_faults import MarketFaultKinds
 from scopegate.handlers.exchange.market_calls import Market
 from scopegate.handlers.exchange.markup_calls import Markups
 from scopegate.handlers.exchange.offering_calls import Offerings
@@ -172,6 +174,11 @@ async def candle_work(feed: Feed, workers: Workers) -> AsyncIterator[CandleWork]
 def restriction_kinds(clock: Clock) -> RestrictionKinds:
     """Return the restrictions of tokens, with those of trading."""
     return TradingRestrictionKinds(clock)
+
+
+def fault_kinds() -> FaultKinds:
+    """Return the faults that clients can ask for, with those of the market."""
+    return MarketFaultKinds()
 
 
 def accounts(clock: Clock) -> GatewayAccounts:
@@ -372,6 +379,7 @@ PAPER_EXCHANGE: Final = Plugin(
         announcements,
         candle_work,
         accounts,
+        fault_kinds,
         restriction_kinds,
         AbsentTraders,
         Ledger,

@@ -157,6 +157,16 @@ class Settings(BaseSettings):
         description="Create the demo user in an empty database even if others can connect. By"
         " default only on loopback, without trusted_proxy and allowed_host.",
     )
+    allow_faults: bool = Field(
+        False,
+        description="Let owners ask for faults of their own connections, to test bots, even if"
+        " others can connect.",
+    )
+    fault: _Texts = Field(
+        (),
+        description="Fault of all connections, to test bots, such as `drop after=buy`, or of those"
+        " of one app, such as `drop after=buy app=1089`. `scopegate fault kinds` lists them.",
+    )
     compression: bool = Field(
         False,
         description="Accept compression (permessage-deflate): less traffic, but 20 times the memory"
@@ -421,6 +431,11 @@ class Settings(BaseSettings):
         If others can connect, directly or through a proxy, only with the setting `log_letters`.
         """
         return self.log_letters or self.for_this_machine
+
+    @property
+    def faults_allowed(self) -> bool:
+        """Whether owners may ask for faults of their own connections."""
+        return self.allow_faults or self.for_this_machine
 
     def hosts(self) -> Hosts:
         """Return the host names to which the gateway answers."""

@@ -52,6 +52,8 @@ NOON = 1_767_268_800.0
 PAGES = "http://127.0.0.1:5555"
 """The origin of the gateway's own pages."""
 
+ABNORMAL = 1006
+"""The close code of a connection that ended without a close frame."""
 PATIENCE = 10.0
 """Real seconds that a reply may take before a test fails."""
 TIME_LIMIT = 60.0
@@ -179,6 +181,13 @@ class MemoryClient(Client):
     def close(self, code: int, reason: str) -> None:
         """Called when the gateway closes the connection."""
         self._ended(code, reason)
+
+    def abort(self) -> None:
+        """Called when the gateway cuts the connection off."""
+        self._ended(ABNORMAL, "")
+
+    def go_silent(self) -> None:
+        """Called when the gateway leaves the connection half-open; nothing more arrives."""
 
     def batched(self, work: Callable[[], None]) -> None:
         """Run the work; there are no writes to combine."""

@@ -29,6 +29,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import orjson
@@ -37,13 +38,21 @@ from scopegate.event_thread import EventThread
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
+from scopegate.faults_of_settings import in_words
+from scopegate.gateway.access import stored_faults, tokens
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.faults_in_force import Faults
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.faults import Course
+from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.gateway.transport.connection import Connection, Transport
 from scopegate.gateway.transport.handshake import Handshake
 from scopegate.listening import listen
 from scopegate.market_start import parse_start
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import SettingsError
+from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON, PATIENCE, MemoryClient, World, world
 
 Amount = str | int | float | Decimal
@@ -142,6 +151,48 @@ class LiveClock:
             yield
         finally:
             self._thread.do(self._market.stop(running))
+
+
+class LiveFault:
+    """A fault that a test has begun, until its end or the end of the gateway."""
+
+    def __init__(
+        self, course: Course, record: "_Record", bots: list[BotFuture[Any]], end: Callable[[], None]
+    ) -> None:
+        self._course = course
+        self._record = record
+        self._bots = bots
+        self._end = end
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind."""
+        return self._course.fault.kind
+
+    @property
+    def strikes(self) -> int:
+        """How often it has struck so far."""
+        return self._course.counts.strikes
+
+    def wait(self, times: int = 1, *, patience: float = PATIENCE) -> None:
+        """Wait until it has struck this often in all.
+
+        Raises `TimeoutError` after `patience` real seconds, or the exception of a bot of `run` that
+        the test has not seen yet.
+        """
+        self._record.until(
+            lambda: True if self.strikes >= times else None,
+            lambda: (
+                f"the fault {self._course.fault.in_words()} has struck {self.strikes} times,"
+                f" not {times}, within {patience:g} s"
+            ),
+            patience,
+            self._bots,
+        )
+
+    def end(self) -> None:
+        """End the fault; connections go on without it."""
+        self._end()
 
 
 class LiveGateway:
@@ -284,6 +335,52 @@ class LiveGateway:
     def hang_up(self) -> None:
         """Close every connection, as a gateway does when it stops; clients may connect again."""
         self._thread.do(self._traffic.hang_up())
+
+    def fault(
+        self, kind: str, *, token: str | None = None, app: App | None = None, **options: Any
+    ) -> LiveFault:
+        """Begin a fault of the bots' connections, of those of an app, or of those with a token.
+
+        `scopegate.fault("drop", after="buy")`. docs/faults.md lists the kinds and their options.
+        Connections that are open and later ones have it. Raises `SettingsError` if it is invalid.
+        """
+        return self._thread.do(self._fault(kind, options, token, app))
+
+    async def _fault(
+        self, kind: str, options: _Message, token: str | None, app: App | None
+    ) -> LiveFault:
+        gateway, record = self._here.gateway, self._traffic.record
+        calls = {call.name for call in gateway.registry}
+        try:
+            fault = gateway.service(FaultKinds).checked(kind, options, calls)
+        except ApiError as problem:
+            raise SettingsError(f"fault: {in_words(problem)}") from None
+        if token is None:
+            course = Course(fault, lambda course: record.changed())
+            self._traffic.put_on(course, app)
+            return LiveFault(
+                course,
+                record,
+                self._bots,
+                lambda: self._thread.do(self._traffic.take_off(course)),
+            )
+
+        def job(transaction: Transaction) -> int:
+            found = tokens.find(transaction, token_form.digest(token))
+            if found is None:
+                raise SettingsError("fault: token: there is no such token")
+            return stored_faults.start(transaction, fault, token_id=found.id)
+
+        number = await gateway.store.write(job)
+        course = gateway.service(Faults).course(number)
+        course.changed = lambda course: record.changed()
+        ending = partial(stored_faults.end, numbers=[number])
+        return LiveFault(
+            course,
+            record,
+            self._bots,
+            lambda: self._thread.do(gateway.store.write(ending)),
+        )
 
     # Balances and contracts.
 
@@ -492,17 +589,32 @@ class _Record:
         bots: list[BotFuture[Any]],
     ) -> _Message:
         """Return the next message that was not returned before; see `LiveGateway.wait_for`."""
+        return self.until(
+            lambda: self._take(wanted, where),
+            lambda: self._in_vain(wanted, patience),
+            patience,
+            bots,
+        )
+
+    def until(
+        self,
+        find: Callable[[], _T | None],
+        in_vain: Callable[[], str],
+        patience: float,
+        bots: list[BotFuture[Any]],
+    ) -> _T:
+        """Return what `find` finds, once it does; `in_vain` is the text of the `TimeoutError`."""
         deadline = time.monotonic() + patience
         with self._condition:
             while True:
-                if (found := self._take(wanted, where)) is not None:
+                if (found := find()) is not None:
                     return found
                 for bot in bots:
                     if (problem := bot.unreported()) is not None:
                         raise problem
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    raise TimeoutError(self._in_vain(wanted, patience))
+                    raise TimeoutError(in_vain())
                 self._condition.wait(remaining)
 
     def _take(self, wanted: _Sort, where: Callable[[_Message], object] | None) -> _Message | None:
@@ -540,7 +652,10 @@ class _Traffic:
 
     def __init__(self, here: World) -> None:
         self._connect = here.gateway.connect
+        self._faults = here.gateway.service(Faults)
         self._clients: dict[Connection, Transport] = {}
+        self._courses: dict[Course, App | None] = {}
+        """The faults of the clients' connections, each with the app that it is for, if any."""
         self._held = False
         self.record = _Record()
 
@@ -563,9 +678,27 @@ class _Traffic:
         connection = self._connect(handshake, sent, transport)
         self._clients[connection] = transport
         connection.session.on_leave(left)
+        for course, app in self._courses.items():
+            self._put_on(connection, course, app)
         if self._held:
             transport.pause()
         return connection
+
+    def put_on(self, course: Course, app: App | None) -> None:
+        """Let a fault act on the connections of clients, or on those of an app."""
+        self._courses[course] = app
+        for connection in list(self._clients):
+            self._put_on(connection, course, app)
+
+    def _put_on(self, connection: Connection, course: Course, app: App | None) -> None:
+        if app is None or connection.session.app_id == app.id:
+            self._faults.put_on(connection.session, course)
+
+    async def take_off(self, course: Course) -> None:
+        """End a fault of `put_on`."""
+        self._courses.pop(course, None)
+        for connection in list(self._clients):
+            self._faults.take_off(connection.session, course)
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:

@@ -84,6 +84,10 @@ TESTED_BY: dict[str, str] = {
     "schemas/error_codes.py": "tests/gateway/test_reply_docs.py",
     "gateway/access/accounts.py": "tests/program/test_framework.py",
     "gateway/access/guard.py": "tests/scenarios/test_revocation.py",
+    "gateway/access/stored_faults.py": "tests/scenarios/test_owned_faults.py",
+    "gateway/access/faults_in_force.py": "tests/scenarios/test_owned_faults.py",
+    "gateway/calls/injecting.py": "tests/program/test_wire_faults.py",
+    "scopegate/faults_of_settings.py": "tests/program/test_wire_faults.py",
     "gateway/access/oversight.py": "tests/scenarios/test_sign_in.py",
     "gateway/access/overview.py": "tests/scenarios/test_operator.py",
     "gateway/calls/call_log.py": "tests/monitoring/test_log_lines.py",
@@ -182,6 +186,9 @@ TESTED_BY: dict[str, str] = {
     "scopegate/commands/common.py": "tests/process/test_commands.py",
     "scopegate/commands/restriction_options.py": "tests/process/test_commands.py",
     "scopegate/commands/token.py": "tests/process/test_commands.py",
+    "scopegate/commands/fault.py": "tests/process/test_commands.py",
+    "handlers/gateway/fault_calls.py": "tests/scenarios/test_owned_faults.py",
+    "schemas/fault_messages.py": "tests/scenarios/test_owned_faults.py",
     "scopegate/commands/user.py": "tests/process/test_commands.py",
     "exchange/reconciliation.py": "tests/process/test_check.py",
     "gateway/access/link_checks.py": "tests/process/test_check.py",
@@ -249,6 +256,7 @@ TESTED_BY: dict[str, str] = {
 """The test file that exercises a module most directly, where none has the module's name."""
 
 SHOWN_BY: dict[str, str] = {
+    "scopegate/faults_of_settings.py": "test_the_settings_have_faults",
     # Numbers of a running gateway, which are read over HTTP.
     "gateway/access/restrictions.py": "test_a_token_works_from_its_networks_alone",
     "gateway/access/overview.py": "test_many_connections_are_counted_and_the_busiest_listed",

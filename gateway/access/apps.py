@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from scopegate.gateway.access import audit, tokens, users
+from scopegate.gateway.access import audit, stored_faults, tokens, users
 from scopegate.gateway.access.audit import Event
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.store.errors import StoreError
@@ -551,4 +551,5 @@ def end_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
         app=row["app_id"],
         authorization=link_id,
     )
+    stored_faults.end_of_link(transaction, link_id)
     tokens.end_all_of_link(transaction, link_id, by=by)

@@ -29,6 +29,8 @@ DAY: Final = 86_400
 GATEWAY: Final = "gateway"
 """Who acts where no person does: the gateway itself, for example when tokens expire."""
 COMMAND: Final = "command line"
+FAULT: Final = "fault"
+"""A fault that somebody has asked for, which ends a token."""
 OPERATOR: Final = "operator"
 """The person who has the operator's token, at the page `/operator`."""
 OWNER: Final = "owner"

@@ -130,6 +130,8 @@ class Access:
         """The same for sessions of other worker processes, the latest of them."""
         self.revoked = 0
         """How many tokens have ended or were suspended since this process began, in any process."""
+        self.on_grants: Callable[[Session], None] | None = None
+        """Called with each session whose grants have changed, if faults are allowed."""
         siblings.on("catch up", self._caught_up)
         siblings.on("signed out", self._signed_out_here)
         siblings.on("live connections", self._live_here)
@@ -327,6 +329,8 @@ class Access:
         self._connections.give_back(before - now, self._connection)
         if now:
             self._holders[session] = now
+        if self.on_grants is not None:
+            self.on_grants(session)
 
     def _release(self, session: Session) -> None:
         """Remove the session from the live sessions of its tokens."""
@@ -393,6 +397,19 @@ class Access:
         result = await self._store.write(audited)
         await self._applied_everywhere()
         return result
+
+    async def end_token(self, token_id: int) -> None:
+        """End a token because a fault asks for it, and the tokens created with it.
+
+        Raises `StoreUnavailableError` if that cannot be stored.
+        """
+
+        def job(transaction: Transaction) -> None:
+            transaction.actor = audit.FAULT
+            tokens.end(transaction, [token_id])
+
+        await self._store.write(job)
+        await self._applied_everywhere()
 
     async def _applied_everywhere(self) -> None:
         await self._siblings.ask("catch up", None)

@@ -146,8 +146,20 @@ class Dispatcher:
         self._forms = Forms(registry)
         self._idle_driver: Generator[Any, Any, None] | None = None
 
-    def handle(self, session: Session, text: bytes) -> Coroutine[Any, Any, None] | None:
+    def call_of(self, text: bytes) -> str:
+        """Return the name of a message's call; empty if it names none."""
+        try:
+            message = parse(text)
+        except (ApiError, Disconnect):
+            return ""
+        return self._registry.find(message) or ""
+
+    def handle(
+        self, session: Session, text: bytes, instead: ApiError | None = None
+    ) -> Coroutine[Any, Any, None] | None:
         """Handle one message; replies are sent through `session.send`.
+
+        With `instead`, it is answered with this error where its call would run.
 
         Returns `None` when that is done, else a coroutine that does the rest, which must be run to
         its end before the next message of this session is handled. Raises `Disconnect` when the
@@ -211,6 +223,8 @@ class Dispatcher:
                 request = validated(call, message)
             if secret:
                 refuse_tokens(message, self._registry.secret_fields)
+            if instead is not None:
+                raise instead
             coroutine = call.invoke(request, session)
             if not call.eager:
                 return self._finish(session, call, message, echo, coroutine, began)
@@ -420,7 +434,7 @@ class Dispatcher:
             msg_type=stream.msg_type,
             shape=stream.shape,
             since=stream.since,
-            send=session.send,
+            send=session.send_event,
             forget=session.forget,
             stream_id=stream.id,
             holders=session.holders,

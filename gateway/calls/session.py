@@ -13,11 +13,11 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from typing import Final
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -262,6 +262,10 @@ class Subscription:
             if ends:
                 self._forget(self.id)
 
+    def send_through(self, send: Callable[[bytes], None]) -> None:
+        """Send events through this function from now on."""
+        self._send = send
+
     def _hold(self, tail: bytes, position: int, *, concludes: bool, ends: bool) -> None:
         assert self._held is not None  # noqa: S101 - as its callers have seen
         if len(self._held) <= MAX_HELD_EVENTS:  # with one more, all of them are dropped
@@ -310,6 +314,49 @@ class Subscription:
             self._close = None
 
 
+class Handler(Protocol):
+    """Handles the messages of a session, as the dispatcher does."""
+
+    def handle(
+        self, session: "Session", text: bytes, instead: ApiError | None = None
+    ) -> Coroutine[Any, Any, None] | None:
+        """Handle one message; with `instead`, answer it with this error where its call would run.
+
+        Returns `None` when that is done, else a coroutine that does the rest.
+        """
+
+
+class Recognizer(Handler, Protocol):
+    """Handles messages, and recognizes their calls."""
+
+    def call_of(self, text: bytes) -> str:
+        """Return the name of a message's call; empty if it names none."""
+
+
+class Interceptor(Handler, Protocol):
+    """Handles the messages of a session before the dispatcher, and sends what it is sent."""
+
+    def flush(self) -> None:
+        """Send what was not sent yet: the connection is about to close."""
+
+
+class Link(Protocol):
+    """The connection of a session, as far as faults change it."""
+
+    @property
+    def dispatcher(self) -> Recognizer:
+        """What handles messages where nothing intercepts them."""
+
+    def divert(self, through: Interceptor | None) -> None:
+        """Let an interceptor handle messages, or the dispatcher again."""
+
+    def cut(self, code: int | None) -> None:
+        """End the connection at once: with a close code, or without a close frame."""
+
+    def go_silent(self) -> None:
+        """Neither read nor write any more, and leave the connection open."""
+
+
 class Session:
     """The state of one connection, from its opening to its end."""
 
@@ -334,6 +381,7 @@ class Session:
         "is_congested",
         "is_operator",
         "language",
+        "link",
         "messages",
         "only_waits",
         "origin",
@@ -341,6 +389,7 @@ class Session:
         "refusals",
         "secure",
         "send",
+        "send_event",
         "signed_in_at",
         "signed_out",
         "since",
@@ -365,11 +414,16 @@ class Session:
         self.id = secrets.token_hex(8)
         """Unique among all processes: changes name the session that asked for them."""
         self.send = send
+        """Sends one reply."""
+        self.send_event = send
+        """Sends one event of a stream."""
         self.is_congested: Callable[[], bool] = lambda: False
         """Whether the client reads too slowly."""
         self._reads_again: asyncio.Future[None] | None = None
         self.disconnect: Callable[[Disconnect], None] | None = None
         """Ends the connection, while there is one."""
+        self.link: Link | None = None
+        """What faults change, while there is a connection."""
         self.since = time.time()
         """When it began, in epoch seconds."""
         self.app_id = app_id
@@ -561,6 +615,12 @@ class Session:
             for action in actions:
                 action()
 
+    def divert(self, reply: Callable[[bytes], None], event: Callable[[bytes], None]) -> None:
+        """Send replies and events through these functions, also those of open streams."""
+        self.send, self.send_event = reply, event
+        for stream in self.subscriptions.values():
+            stream.send_through(event)
+
     async def writable(self) -> None:
         """Wait until the client reads what it was sent, or its connection ends."""
         while self.is_congested() and not self.closed:
@@ -600,3 +660,4 @@ class Session:
             action()
         self.grants, self.first_grant = {}, None
         self.disconnect = None
+        self.link = None

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.errors import Disconnect
 from scopegate.gateway.calls.scheduling import ClientLoad, Scheduler
-from scopegate.gateway.calls.session import Session
+from scopegate.gateway.calls.session import Handler, Interceptor, Recognizer, Session
 
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 128 * 1024
@@ -32,6 +32,12 @@ class Transport(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Close the connection after everything that was sent before."""
+
+    def abort(self) -> None:
+        """Close the connection at once, without a close frame."""
+
+    def go_silent(self) -> None:
+        """Neither read nor write any more, and leave the connection open."""
 
     def batched(self, work: Callable[[], None]) -> None:
         """Call `work`, and send all its output in one write."""
@@ -49,6 +55,8 @@ class Connection:
     __slots__ = (
         "_dispatcher",
         "_grants",
+        "_handler",
+        "_interceptor",
         "_load",
         "_reading",
         "_scheduler",
@@ -69,8 +77,11 @@ class Connection:
     ) -> None:
         self.session = session
         session.disconnect = self._end
+        session.link = self
         session.is_congested = lambda: transport.congested
         self._dispatcher = dispatcher
+        self._handler: Handler = dispatcher
+        self._interceptor: Interceptor | None = None
         self._scheduler = scheduler
         self._transport = transport
         self._waiting: deque[bytes] | tuple[()] = ()
@@ -122,7 +133,7 @@ class Connection:
             return
         self._working = True
         try:
-            rest = self._dispatcher.handle(self.session, text)
+            rest = self._handler.handle(self.session, text)
             if rest is not None:
                 self._start(rest)
         except Disconnect as end:
@@ -155,7 +166,7 @@ class Connection:
         Return whether further messages can be answered at once.
         """
         self._working = True
-        handle, session, transport = self._dispatcher.handle, self.session, self._transport
+        handle, session, transport = self._handler.handle, self.session, self._transport
         now = self._scheduler.now
         try:
             while self._waiting and self._task is None and not transport.congested:
@@ -204,7 +215,36 @@ class Connection:
             if self._waiting and not self.queued:
                 self._scheduler.wait(self._client_load(), self)
 
+    @property
+    def dispatcher(self) -> Recognizer:
+        """What handles messages where no fault acts."""
+        return self._dispatcher
+
+    def divert(self, through: Interceptor | None) -> None:
+        """Let an interceptor handle messages, or the dispatcher again."""
+        self._interceptor = through
+        self._handler = self._dispatcher if through is None else through
+
+    def cut(self, code: int | None) -> None:
+        """End the connection at once: with a close code, or without a close frame."""
+        if code is None:
+            self._transport.abort()
+            self.leave()
+        else:
+            self._end(Disconnect(code, "a fault that was asked for"))
+
+    def go_silent(self) -> None:
+        """Neither read nor write any more, and leave the connection open."""
+        self._waiting = ()
+        self._transport.go_silent()
+
+    def flush(self) -> None:
+        """Send what an interceptor has not sent yet: the connection is about to close."""
+        if self._interceptor is not None:
+            self._interceptor.flush()
+
     def _end(self, end: Disconnect) -> None:
+        self.flush()
         self.session.close_code = end.code
         self._transport.close(end.code, end.reason)
         self.leave()

@@ -200,6 +200,7 @@ class Peer(asyncio.Protocol):
         "_goes_on",
         "_http",
         "_is_opening",
+        "_is_silent",
         "_load",
         "_out",
         "_out_size",
@@ -235,6 +236,7 @@ class Peer(asyncio.Protocol):
         self._draining = False
         self._goes_on = False
         self._is_opening = False
+        self._is_silent = False
         self._paused = False
         self._pinged = False
         self._timer: asyncio.TimerHandle | None = None
@@ -646,11 +648,14 @@ class Peer(asyncio.Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame after everything sent before, and close the connection."""
+        if self._is_silent:
+            self.abort()
         if self._closing:
             return
         if self._connection is None:
             self._hang_up()
             return
+        self._connection.flush()
         core = self._protocol()
         if core.state is OPEN:
             core.fail(code, reason)
@@ -673,6 +678,8 @@ class Peer(asyncio.Protocol):
 
     def finish(self) -> None:
         """End each stream with a `ServiceRestart` error, and close the connection."""
+        if self._is_silent:
+            self.abort()
         if self._closing:
             return
         if self._connection is not None:
@@ -721,6 +728,14 @@ class Peer(asyncio.Protocol):
         self._out.clear()
         self._out_size = 0
         self._socket.abort()
+
+    def go_silent(self) -> None:
+        """Neither read nor write any more; the connection stays open for `IDLE`."""
+        self._flush()
+        self._closing = self._is_silent = True
+        if not self._socket.is_closing():
+            self._socket.pause_reading()
+        self._timer = asyncio.get_running_loop().call_later(IDLE, self.abort)
 
     @property
     def is_answered(self) -> bool:

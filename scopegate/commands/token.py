@@ -90,7 +90,7 @@ def token_restrict(
 
     def job(transaction: Transaction) -> None:
         kinds = kinds_of(transaction)
-        found = _named(transaction, which)
+        found = named(transaction, which)
         if restrictions or expires_at is None:
             with problems_by_option():
                 values = kinds.checked(restrictions)
@@ -119,13 +119,13 @@ def token_rotate(db: Location | None, which: str, overlap: int | None) -> None:
     """
 
     def job(transaction: Transaction) -> str:
-        found = _named(transaction, which)
+        found = named(transaction, which)
         return tokens.rotate(transaction, kinds_of(transaction), found, overlap or 0)
 
     click.echo(run_job(db, job))
 
 
-def _named(reader: Snapshot, which: str) -> tokens.Token:
+def named(reader: Snapshot, which: str) -> tokens.Token:
     """Return the token with this number, text or masked text. Raises `StoreError`."""
     mask = token_form.masked(which) if token_form.well_formed(which) else which
     found = [
@@ -234,7 +234,7 @@ def token_revoke(db: Location | None, which: str) -> None:
     """
 
     def job(transaction: Transaction) -> list[int]:
-        return tokens.end(transaction, [_named(transaction, which).id])
+        return tokens.end(transaction, [named(transaction, which).id])
 
     ended = run_job(db, job)
     others = f", with {len(ended) - 1} created with it" if len(ended) > 1 else ""

@@ -303,6 +303,7 @@ def test_all_offered_calls_are_there_without_a_gateway() -> None:
             "Apps",
             "Consent",
             "CopyTrading",
+            "FaultInjection",
             "General",
             "Offerings",
             "Operator",

@@ -36,6 +36,14 @@ VALID: dict[str, list[dict[str, Any]]] = {
         {"app_restrict": 1234, "restrictions": {"max_stake": 5, "symbols": ["R_100"]}},
         {"app_restrict": 1234, "restrictions": {}, "expires_at": 0},
     ],
+    "fault_end": [{"fault_end": 12}],
+    "fault_kinds": [{"fault_kinds": 1}],
+    "fault_list": [{"fault_list": 1}],
+    "fault_start": [
+        {"fault_start": "drop", "options": {"after": "buy"}},
+        {"fault_start": "latency", "token": "***"},
+        {"fault_start": "spike", "options": {"percent": 2.5, "times": 0}, "app_id": 1234},
+    ],
     "restriction_kinds": [{"restriction_kinds": 1}],
     "token_create": [
         {

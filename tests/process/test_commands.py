@@ -18,12 +18,14 @@ import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner
 
+from scopegate.commands.fault import fault as fault_group
 from scopegate.commands.user import user as user_group
 from scopegate.exchange import agents, exclusion, ledger
 from scopegate.gateway.access import app_secrets, apps, tokens, users
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ENDED_BY_OPERATOR
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
+from scopegate.handlers.exchange.feed_faults import MarketFaultKinds
 from scopegate.store.transactions import Transaction
 from tests import stores
 from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
@@ -70,7 +72,7 @@ def people(gateway: Served) -> Iterator[Person]:
     async def made() -> list[Person]:
         async with watching(gateway, gateway.token) as client:
             found = [
-                run_once(gateway.db, partial(person, name=f"ada{number}")) for number in range(20)
+                run_once(gateway.db, partial(person, name=f"ada{number}")) for number in range(30)
             ]
             # Changes are applied in their order: with this one the others are known.
             await command(
@@ -203,6 +205,67 @@ async def test_an_invalid_restriction_names_its_option(
     )
     assert done.returncode == 1
     assert problem in done.stderr
+
+
+async def test_a_fault_begins_and_ends_on_live_connections(gateway: Served, ada: Person) -> None:
+    text = token(gateway, ada.demo, "Faulty")
+    async with watching(gateway, text) as bot:
+        start = ("fault", "start", "rate_limit", "call=ping", "times=0", "--token", text)
+        number = (await command(gateway, *start)).strip()
+        await until_answered(bot, "RateLimit")
+        listed = await command(gateway, "fault", "list")
+        [row] = [line for line in listed.splitlines() if line.startswith(f"{number} ")]
+        assert "rate_limit times=0 call=ping" in row
+        assert row.split()[-2:] == [token_form.masked(text), "Faulty"]
+        assert text not in listed
+        await command(gateway, "fault", "end", number)
+        await until_answered(bot, "ok")
+
+
+def test_the_kinds_of_faults_are_listed_with_their_options() -> None:
+    listed = CliRunner().invoke(fault_group, ["kinds"]).stdout
+    for kind in MarketFaultKinds().kinds:
+        assert f"\n{kind.kind}: {kind.sentence()}\n" in f"\n{listed}"
+    assert "    milliseconds [200]: How much later, in real time.\n" in listed
+
+
+async def until_answered(client: SocketClient, code: str) -> None:
+    """Ping until the answer is an error of this code, or `ok`."""
+    async with asyncio.timeout(SOON):
+        while (await client.ask({"ping": 1})).get("error", {}).get("code", "ok") != code:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("explode", "--token", "DEMO"), "There is no fault 'explode'. There are: latency,"),
+        (("drop", "after=bye", "--token", "DEMO"), "There is no call bye."),
+        (("drop", "--token", "DEMO"), "Give before or after, with the name of a call"),
+        (("latency", "--token", "REAL"), "only demo accounts can have faults"),
+        (("latency", "--token", "999"), "there is no such token"),
+        (("latency", "--app", "1089", "--email", "EMAIL"), "app 1089 is not connected to"),
+        (("latency", "--app", "1089"), "give --app and --email together"),
+        (("latency",), "give --token or --app"),
+    ],
+)
+async def test_an_invalid_fault_is_refused_with_what_there_is(
+    gateway: Served, ada: Person, arguments: tuple[str, ...], words: str
+) -> None:
+    given = {
+        "DEMO": token(gateway, ada.demo, "Demo") if "DEMO" in arguments else "",
+        "REAL": token(gateway, ada.real, "Real") if "REAL" in arguments else "",
+        "EMAIL": ada.email,
+    }
+    done = await asyncio.to_thread(
+        lambda: scopegate(
+            *("fault", "start", *stores.option(gateway.db)),
+            *(given.get(each, each) for each in arguments),
+            folder=gateway.folder,
+        )
+    )
+    assert done.returncode != 0
+    assert words in done.stderr
 
 
 async def test_a_revoked_token_ends_on_live_connections(gateway: Served, ada: Person) -> None:

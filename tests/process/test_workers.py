@@ -162,6 +162,61 @@ async def test_a_revocation_reaches_the_other_worker_before_its_reply(gateway: W
             assert await other.refused({"authorize": token}) == "InvalidToken"
 
 
+async def test_a_fault_reaches_the_other_worker_before_its_reply(gateway: Workers) -> None:
+    async with gateway.at_both() as (one, other):
+        await signed_in_with_a_new_token("Faulty", gateway, one, other)
+        for number in range(4):
+            fault = {"fault_start": "rate_limit", "options": {"call": "time", "times": 0}}
+            one, other = other, one
+            begun = (await one.ask(fault))["fault_start"]
+            assert await other.refused({"time": 1}) == "RateLimit", number
+            assert (await one.ask({"fault_end": begun["number"]}))["fault_end"] == 1
+            assert "time" in await other.ask({"time": 1})
+
+
+async def test_a_fault_is_counted_at_both_workers_together(gateway: Workers) -> None:
+    async with gateway.at_both() as (one, other):
+        await signed_in_with_a_new_token("Counted", gateway, one, other)
+        await one.ask({"fault_start": "rate_limit", "options": {"call": "time", "times": 2}})
+        for each, counted, strikes in ((one, other, 1), (other, one, 2)):
+            assert await each.refused({"time": 1}) == "RateLimit"
+            async with asyncio.timeout(PATIENCE):  # the count is on its way to the other worker
+                while await strikes_at(counted) < strikes:
+                    pass
+        for each in (one, other):
+            assert "time" in await each.ask({"time": 1})
+
+
+async def test_many_strikes_are_counted_at_both_workers_too(gateway: Workers) -> None:
+    async with gateway.at_both() as (one, other):
+        await signed_in_with_a_new_token("Many", gateway, one, other)
+        await one.ask({"fault_start": "latency", "options": {"milliseconds": 0}})
+        for _ in range(20):
+            await one.ask({"ping": 1})
+        assert await strikes_at(one) == 20
+        async with asyncio.timeout(PATIENCE):
+            while await strikes_at(other) < 20:
+                pass
+
+
+async def signed_in_with_a_new_token(name: str, gateway: Workers, *clients: SocketClient) -> None:
+    """Sign these clients in with a new token of the demo account."""
+    [owner, *_] = clients
+    await owner.authorize(gateway.token)
+    made = await owner.ask(
+        {"api_token": 1, "new_token": name, "new_token_scopes": ["admin", "trade"]}
+    )
+    [token] = [t["token"] for t in made["api_token"]["tokens"] if t["display_name"] == name]
+    for client in clients:
+        await client.authorize(token)
+
+
+async def strikes_at(client: SocketClient) -> int:
+    """How often its latest fault has struck, as the worker of this client knows it."""
+    [*_, found] = (await client.ask({"fault_list": 1}))["fault_list"]
+    return int(found["strikes"])
+
+
 async def test_the_owner_disconnects_an_app_of_the_other_worker(gateway: Workers) -> None:
     """An app that is registered at one worker gets its token at the other, and loses it at once.
 

@@ -1,6 +1,7 @@
 """A gateway of one's own: without the exchange, with declared scopes, settings and services."""
 
 import copy
+import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +39,9 @@ from scopegate.app import compose
 from scopegate.composition import declared
 from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.faults import Asked, Effect, Fault, Sent
+from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.plugins import _plugins_in as plugins_in
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.scopes import Scopes
@@ -863,3 +867,66 @@ def test_an_entry_point_that_names_something_else_is_refused(
 ) -> None:
     with pytest.raises(DeclarationError, match="name a Plugin, a module, or a class with calls"):
         plugins_in(GATEWAY, "garden")
+
+
+class Downpour(Fault):
+    """Calls are answered with the weather."""
+
+    kind = "downpour"
+
+    def begin(self, strikes: Callable[[], bool], chosen: random.Random) -> Effect[Any]:
+        return _Downpour(self, strikes, chosen)
+
+
+class _Downpour(Effect[Downpour]):
+    def asked(self, asked: Asked) -> None:
+        if self.strikes():
+            asked.error = ApiError("Raining", "It rains.")
+
+
+class Flood(Fault):
+    """Something fails."""
+
+    kind = "flood"
+
+    def begin(self, strikes: Callable[[], bool], chosen: random.Random) -> Effect[Any]:
+        return _Flood(self, strikes, chosen)
+
+
+class _Flood(Effect[Flood]):
+    def asked(self, asked: Asked) -> None:
+        raise LookupError("no gutter")
+
+    def sent(self, sent: Sent) -> None:
+        raise LookupError("no gutter")
+
+
+class GardenFaults(FaultKinds):
+    kinds = (*FaultKinds.kinds, Downpour, Flood)
+
+
+def garden_faults() -> FaultKinds:
+    return GardenFaults()
+
+
+async def test_a_plugin_adds_kinds_of_faults() -> None:
+    rainy = Plugin(
+        name="rainy", handlers=(Garden,), scopes=(SEE, DIG, SELL), services=(garden_faults,)
+    )
+    async with scene(Gateway(rainy)) as world:
+        client = world.connect()
+        await client.authorize(await world.token("admin"))
+        kinds = (await client.ask({"fault_kinds": 1}))["fault_kinds"]
+        assert {"downpour", "latency"} <= {kind["name"] for kind in kinds}
+        assert "spike" not in {kind["name"] for kind in kinds}
+        begun = await client.ask({"fault_start": "downpour", "options": {"times": 1}})
+        assert begun["fault_start"]["number"] == 1
+        client.send_text(b'{"ping": 1}')
+        assert (await client.next())["error"]["code"] == "Raining"
+        assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        with structlog.testing.capture_logs() as lines:
+            await client.ask({"fault_start": "flood"})
+            assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        assert [(line["event"], line["kind"]) for line in lines] == [
+            ("a fault failed", "flood")
+        ] * 2

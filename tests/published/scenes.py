@@ -356,6 +356,24 @@ async def a_token_to_rotate(world: World, client: Client) -> Request:
     return {"token_rotate": await a_token_to_change(world, client), "overlap": 60}
 
 
+async def a_fault_of_a_token(world: World, client: Client) -> Request:
+    shown = await a_token_to_change(world, client)
+    return {"fault_start": "drop", "options": {"after": "buy"}, "token": shown}
+
+
+async def a_fault_to_end(world: World, client: Client) -> Request:
+    owner = world.connect()
+    await owner.authorize(await world.token("admin"))
+    begun = await owner.ask({"fault_start": "drop", "options": {"after": "buy"}})
+    owner.leave()
+    return {"fault_end": begun["fault_start"]["number"]}
+
+
+async def faults_to_list(world: World, client: Client) -> Request:
+    await a_fault_to_end(world, client)
+    return {"fault_list": 1}
+
+
 async def a_restricted_token_to_create(world: World, client: Client) -> Request:
     return {
         "token_create": 1,
@@ -691,6 +709,10 @@ SCENES: Mapping[str, Scene] = {
     "contracts_for_company": as_it_is(contracts_for_company=1),
     "economic_calendar": as_it_is(economic_calendar=1),
     "exchange_rates": as_it_is(exchange_rates=1, base_currency="EUR", target_currency="USD"),
+    "fault_end": a_fault_to_end,
+    "fault_kinds": as_it_is(fault_kinds=1),
+    "fault_list": faults_to_list,
+    "fault_start": a_fault_of_a_token,
     "forget": a_stream_to_forget,
     "forget_all": streams_to_forget,
     "get_account_status": as_it_is(get_account_status=1),

@@ -274,6 +274,9 @@ async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(world
     assert {name for name in managing if OFFERED[name].app_tokens} == MADE_BY_APPS
     assert managing - MADE_BY_APPS == {
         "app_secret",
+        "fault_end",
+        "fault_list",
+        "fault_start",
         "paymentagent_create",
         "paymentagent_transfer",
         "revoke_oauth_app",

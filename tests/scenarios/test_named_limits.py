@@ -292,6 +292,7 @@ CASES: dict[str, tuple[dict[str, int], Exceed]] = {
     "tokens_of_app": ({}, tokens_of_app),
     "apps": ({}, apps_of_user),
     "apps_of_app": ({}, apps_of_app),
+    "faults": ({}, again({"fault_start": "duplicate_events"})),
     "open_positions": ({}, open_positions),
     "candles_waiting_per_client": ({}, candles),
     "http_head_bytes": ({}, over_http(HEAD + b"X: " + b"x" * 17_000 + b"\r\n\r\n")),
@@ -318,7 +319,8 @@ ELSEWHERE = {
         "nothing is refused: the next ones wait, or the oldest end",
     ),
     **dict.fromkeys(
-        ("held_bytes", "opening_time"), "the connection is cut without a word (test_server.py)"
+        ("delayed_bytes", "held_bytes", "opening_time"),
+        "the connection is cut without a word (test_server.py)",
     ),
     "idle_time": "two minutes of silence, with its number in the close (test_server.py)",
     "answer_time": "the error Timeout (test_dispatch.py)",

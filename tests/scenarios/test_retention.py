@@ -55,6 +55,8 @@ KEPT = {
     *("users", "accounts", "ledger", "contracts", "payments", "markups"),
     # At most one row for each user, account or row of `restrictions`.
     "caps",
+    # At most 20 for each token and authorization, deleted with it.
+    "faults",
     *("financial_assessments", "payment_agents", "self_exclusions", "withdrawal_reasons"),
     # At most one row for each name, currency, plugin or database.
     *("counter_accounts", "last_batch", "meta", "plugin_migrations"),

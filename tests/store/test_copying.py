@@ -43,6 +43,8 @@ ROWS = (
     "INSERT INTO restrictions (id, parent_id, token_id, calls_per_minute) VALUES (5, 1, 4, 60)",
     "INSERT INTO caps (id, currency, max_stake, at_risk) VALUES (1, 'USD', 500, 9007199254740993)",
     "UPDATE tokens SET restrictions_id = 5 WHERE id = 4",
+    "INSERT INTO faults (id, token_id, kind, options, created_at)"
+    " VALUES (2, 6, 'drop', '{{\"after\": \"buy\"}}', 19)",
     "INSERT INTO refresh_tokens (id, digest, link_id, line_id, created_at, expires_at)"
     " VALUES (8, {blob1}, 3, 8, 6, 1795928293.5)",
     "INSERT INTO device_requests (digest, user_code_digest, app_id, scopes, requester, expires_at,"
