@@ -30,7 +30,9 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
+from urllib.parse import urlencode
 
 import orjson
 
@@ -50,6 +52,7 @@ from scopegate.gateway.transport.connection import Connection, Transport
 from scopegate.gateway.transport.handshake import Handshake
 from scopegate.listening import listen
 from scopegate.market_start import parse_start
+from scopegate.recordings.history import History
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import SettingsError
 from scopegate.store.transactions import Transaction
@@ -332,6 +335,19 @@ class LiveGateway:
             for epoch, pips in zip(found.epochs, found.pips, strict=True)
         ]
 
+    def save_recording(self, path: str | Path) -> None:
+        """Write what bots and the gateway have sent each other so far to a new file.
+
+        Secrets are masked, and times are those of the market: the same test gives the same file.
+        `scopegate.recordings.replay.replaying` serves it to a bot without a gateway. Raises
+        `RecordingError` if the file exists or cannot be written.
+        """
+
+        async def saved() -> None:
+            self._traffic.history.save(Path(path))
+
+        self._thread.do(saved())
+
     def hang_up(self) -> None:
         """Close every connection, as a gateway does when it stops; clients may connect again."""
         self._thread.do(self._traffic.hang_up())
@@ -356,7 +372,7 @@ class LiveGateway:
         except ApiError as problem:
             raise SettingsError(f"fault: {in_words(problem)}") from None
         if token is None:
-            course = Course(fault, lambda course: record.changed())
+            course = Course(fault, self._traffic.counted)
             self._traffic.put_on(course, app)
             return LiveFault(
                 course,
@@ -373,7 +389,7 @@ class LiveGateway:
 
         number = await gateway.store.write(job)
         course = gateway.service(Faults).course(number)
-        course.changed = lambda course: record.changed()
+        course.changed = self._traffic.counted
         ending = partial(stored_faults.end, numbers=[number])
         return LiveFault(
             course,
@@ -440,6 +456,7 @@ class LiveGateway:
 
     def _leave(self) -> None:
         """Close all connections, and wait at most `GOODBYE` seconds for bots to end."""
+        self._traffic.has_ended = True
         self.hang_up()
         wait(self._bots, GOODBYE)
 
@@ -498,6 +515,11 @@ def _units(amount: Amount, currency: str) -> int:
     if units < 0:
         raise SettingsError(f"balance: {amount!r} is not a valid amount of {currency}")
     return units
+
+
+def _query_of(handshake: Handshake) -> str:
+    """Return the parameters of a client's address, as far as the gateway uses them."""
+    return urlencode({"app_id": handshake.app_id, "l": handshake.language})
 
 
 class _Market:
@@ -656,8 +678,14 @@ class _Traffic:
         self._clients: dict[Connection, Transport] = {}
         self._courses: dict[Course, App | None] = {}
         """The faults of the clients' connections, each with the app that it is for, if any."""
+        self._strikes: dict[Course, int] = {}
         self._held = False
+        self.has_ended = False
+        """Whether the test has ended, so that what still happens is no part of it."""
         self.record = _Record()
+        self.history = History(
+            here.gateway.service(Feed).seed, here.clock.now, here.gateway.registry.secret_fields
+        )
 
     def refusal(self, handshake: Handshake) -> str | None:
         """Return why this client may not connect, or `None` if it may."""
@@ -668,14 +696,22 @@ class _Traffic:
     ) -> Connection:
         """Create the connection of a client and record the messages that it is sent."""
 
+        history = self.history
+        number = history.opened(_query_of(handshake))
+
         def sent(text: bytes) -> None:
             send(text)
+            history.message(number, "received", text)
             self.record.add(text)
 
         def left() -> None:
             del self._clients[connection]
+            code = connection.session.close_code
+            if code is not None and not self.has_ended:
+                history.closed(number, code)
 
         connection = self._connect(handshake, sent, transport)
+        connection.observe(lambda text: history.message(number, "sent", text))
         self._clients[connection] = transport
         connection.session.on_leave(left)
         for course, app in self._courses.items():
@@ -683,6 +719,14 @@ class _Traffic:
         if self._held:
             transport.pause()
         return connection
+
+    def counted(self, course: Course) -> None:
+        """Note what a fault has done: called whenever it has counted something."""
+        strikes = course.counts.strikes
+        if strikes > self._strikes.get(course, 0):
+            self._strikes[course] = strikes
+            self.history.struck(course.fault.in_words())
+        self.record.changed()
 
     def put_on(self, course: Course, app: App | None) -> None:
         """Let a fault act on the connections of clients, or on those of an app."""

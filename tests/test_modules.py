@@ -228,6 +228,7 @@ TESTED_BY: dict[str, str] = {
     "scopegate/process_metrics.py": "tests/monitoring/test_metrics.py",
     "scopegate/commands/record.py": "tests/process/test_recording.py",
     "scopegate/commands/replay.py": "tests/process/test_recording.py",
+    "scopegate/recordings/connection.py": "tests/process/test_recording.py",
     "scopegate/recordings/proxy.py": "tests/process/test_recording.py",
     "scopegate/recordings/replay.py": "tests/process/test_recording.py",
     "scopegate/tracing.py": "tests/monitoring/test_traces.py",
@@ -265,6 +266,9 @@ SHOWN_BY: dict[str, str] = {
     "scopegate/event_thread.py": "test_what_fails_in_the_gateways_thread_is_raised_at_the_end",
     "scopegate/commands/record.py": "test_a_session_is_recorded_without_its_token",
     "scopegate/commands/replay.py": "test_the_command_replays_until_all_connections_are_served",
+    "scopegate/recordings/connection.py": (
+        "test_requests_may_come_in_another_order_and_all_at_once"
+    ),
     "scopegate/recordings/proxy.py": "test_a_session_is_recorded_without_its_token",
     "scopegate/process_metrics.py": "test_one_answer_has_the_metrics_of_every_worker",
     "scopegate/tracing.py": "test_a_collector_gets_a_span_for_each_call",

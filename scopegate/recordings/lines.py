@@ -68,7 +68,27 @@ class Closed:
     line: int = 0
 
 
-Entry = Opened | Message | Closed
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that a test has begun has struck, during the message before it."""
+
+    at: float
+    fault: str
+    """The fault with its options, such as `drop after=buy`."""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """The market of the gateway, if that is known: its prices follow from the seed."""
+
+    seed: str
+    start: float
+    """The market time at which the recording begins, in epoch seconds."""
+
+
+Entry = Opened | Message | Closed | Struck | Market
+OfConnection = Opened | Message | Closed
 
 
 def read(path: Path) -> list[Entry]:
@@ -81,6 +101,11 @@ def read(path: Path) -> list[Entry]:
         text = path.read_bytes()
     except OSError as problem:
         raise RecordingError(f"{path}: {problem.strerror}") from None
+    return parsed_lines(text, str(path))
+
+
+def parsed_lines(text: bytes, name: str) -> list[Entry]:
+    """Return the entries in the text of a file, as `read` does; `name` is for errors."""
     masks = Masks()
     connections: dict[Any, int] = {}
     entries: list[Entry] = []
@@ -88,7 +113,7 @@ def read(path: Path) -> list[Entry]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        where = f"{path}, line {number}"
+        where = f"{name}, line {number}"
         try:
             data = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -99,6 +124,9 @@ def read(path: Path) -> list[Entry]:
         if isinstance(at, bool) or not isinstance(at, int | float):
             raise RecordingError(f"{where}: at: it must be a number of seconds")
         start = at if start is None else start
+        if data.get("event") in ("fault", "market"):
+            entries.append(_of_gateway(data, where, at - start, number))
+            continue
         named = data.get("connection", 1)
         if not isinstance(named, int | str):
             raise RecordingError(f"{where}: connection: it must be a number or a name")
@@ -107,9 +135,18 @@ def read(path: Path) -> list[Entry]:
     return entries
 
 
+def _of_gateway(data: dict[str, Any], where: str, at: float, line: int) -> Entry:
+    fault, seed, begun = data.get("fault"), data.get("seed"), data.get("start")
+    if data["event"] == "fault" and isinstance(fault, str):
+        return Struck(at, fault, line)
+    if isinstance(seed, str) and isinstance(begun, int | float):
+        return Market(seed, begun)
+    raise RecordingError(f"{where}: a fault needs its fault, and a market its seed and start")
+
+
 def _entry(
     data: dict[str, Any], where: str, masks: Masks, connection: int, at: float, line: int
-) -> Entry:
+) -> OfConnection:
     event = data.get("event")
     if event == "opened":
         query = data.get("query", {})
@@ -186,8 +223,18 @@ class Recorder:
         """Write that a connection has ended, and with which close code."""
         self._write(connection, at, {"event": "closed", "by": by, "code": code})
 
+    def struck(self, at: float, fault: str) -> None:
+        """Write that a fault has struck."""
+        self._put({"at": round(at, 3), "event": "fault", "fault": self._masks.text(fault)})
+
+    def market(self, seed: str, start: float) -> None:
+        """Write which market the gateway has."""
+        self._put({"at": 0.0, "event": "market", "seed": seed, "start": start})
+
     def _write(self, connection: int, at: float, rest: dict[str, Any]) -> None:
-        line = {"connection": connection, "at": round(at, 3), **rest}
+        self._put({"connection": connection, "at": round(at, 3), **rest})
+
+    def _put(self, line: dict[str, Any]) -> None:
         self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
@@ -209,6 +256,12 @@ def copied(source: Path, recorder: Recorder) -> None:
     numbers: dict[int, int] = {}
     entries = read(source)
     for entry in entries:
+        if isinstance(entry, Market):
+            recorder.market(entry.seed, entry.start)
+            continue
+        if isinstance(entry, Struck):
+            recorder.struck(entry.at, entry.fault)
+            continue
         if isinstance(entry, Opened):
             numbers[entry.connection] = recorder.opened(entry.at, urlencode(entry.query))
             continue
@@ -222,9 +275,10 @@ def copied(source: Path, recorder: Recorder) -> None:
             recorder.message(number, entry.at, entry.direction, text)
 
 
-def each_connection(entries: list[Entry]) -> Iterator[list[Entry]]:
+def each_connection(entries: list[Entry]) -> Iterator[list[OfConnection]]:
     """Yield the entries of each connection, in the order in which the connections begin."""
-    of: dict[int, list[Entry]] = {}
+    of: dict[int, list[OfConnection]] = {}
     for entry in entries:
-        of.setdefault(entry.connection, []).append(entry)
+        if isinstance(entry, OfConnection):
+            of.setdefault(entry.connection, []).append(entry)
     yield from of.values()

@@ -19,7 +19,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from scopegate.event_thread import EventThread
+from scopegate.recordings.connection import RecordedConnection, RecordedRequest
 from scopegate.recordings.lines import (
     Closed,
     Entry,
     Message,
-    Opened,
     RecordingError,
     each_connection,
     parsed,
@@ -70,78 +69,13 @@ class ReplayMismatch(AssertionError):
         self.problems = problems
 
 
-@dataclass(eq=False, slots=True)
-class _Request:
-    """A recorded request, and what has become of it in the replay."""
-
-    entry: Message
-    call: str
-    replies: list[Message] = field(default_factory=list)
-    """What it was answered with: the reply, further ones, and the events of its stream."""
-    actual: dict[str, Any] | None = None
-    """The client's request, if that was readable."""
-    has_arrived: bool = False
-    is_refused: bool = False
-    """Whether the client's request differs, so that it gets none of the recorded replies."""
-    late: list[Message] = field(default_factory=list)
-    """Replies and events that were due before the request arrived."""
-
-
-class _Recorded:
-    """The entries of one connection, with their requests."""
-
-    def __init__(self, entries: list[Entry]) -> None:
-        self.entries: list[Message | Closed] = [
-            each for each in entries if not isinstance(each, Opened)
-        ]
-        self.number = entries[0].connection
-        self.requests: list[_Request] = []
-        self.owner: dict[Message, _Request] = {}
-        """The request that each received message answers."""
-        streams: dict[str, _Request] = {}
-        for entry in self.entries:
-            if not isinstance(entry, Message):
-                continue
-            if entry.direction == "sent":
-                self.requests.append(_Request(entry, call_of(entry.body)))
-                continue
-            stream = (entry.body or {}).get("subscription")
-            stream_id = str(stream.get("id")) if isinstance(stream, dict) else ""
-            owner = streams.get(stream_id) or self._answered_by(entry.body or {})
-            if owner is not None:
-                owner.replies.append(entry)
-                self.owner[entry] = owner
-                if stream_id:
-                    streams[stream_id] = owner
-
-    def _answered_by(self, body: dict[str, Any]) -> _Request | None:
-        """Return the request that a message answers, as far as the message shows it."""
-        if "req_id" in body:
-            for request in reversed(self.requests):
-                if (request.entry.body or {}).get("req_id") == body["req_id"]:
-                    return request
-        echo = body.get("echo_req")
-        same = [
-            request
-            for request in self.requests
-            if isinstance(echo, dict) and not differences(request.entry.body, echo)
-        ]
-        unanswered = [request for request in same or self.requests if not request.replies]
-        return next(iter(unanswered), same[-1] if same else None)
-
-    @property
-    def is_expected(self) -> bool:
-        """Whether a client has sent anything."""
-        return bool(self.requests)
-
-
 class Replay:
     """A recording that is being replayed; for one event loop."""
 
     def __init__(self, entries: list[Entry], *, speed: float | None = None) -> None:
         """With `speed`, events come with the recorded pauses, divided by it; else at once."""
         self._waiting = [
-            each for each in map(_Recorded, each_connection(entries)) if each.is_expected
+            each for each in map(RecordedConnection, each_connection(entries)) if each.requests
         ]
         self._next = max((each.number for each in self._waiting), default=0) + 1
         self._speed = speed
@@ -157,7 +91,7 @@ class Replay:
         self.finished = asyncio.Event()
         """Set once every recorded connection has been served, and its client has left."""
 
-    def take(self, first: dict[str, Any] | None) -> _Recorded | None:
+    def take(self, first: dict[str, Any] | None) -> RecordedConnection | None:
         """Return the next recorded connection that begins with this message, if possible."""
         call = call_of(first)
         same = [each for each in self._waiting if each.requests[0].call == call]
@@ -218,7 +152,7 @@ class _Served:
         self._replay = replay
         self._socket = socket
         self._speed = speed
-        self._recorded: _Recorded | None = None
+        self._recorded: RecordedConnection | None = None
         self._number = 0
         self._news = asyncio.Event()
         """Set when a request arrives."""
@@ -276,7 +210,7 @@ class _Served:
         call: str,
         body: dict[str, Any] | None,
         actual: dict[str, Any] | None,
-        waiting: list[_Request],
+        waiting: list[RecordedRequest],
     ) -> None:
         shown = None if actual is None else without_secrets(actual, self._replay.fields)
         named = call or "a message without a call"
@@ -314,7 +248,7 @@ class _Served:
         return {**self._replay.recorded_ids, **self._own_ids}
 
     def _new_ids_of_client(
-        self, request: _Request, actual: dict[str, Any] | None
+        self, request: RecordedRequest, actual: dict[str, Any] | None
     ) -> dict[str, str]:
         """Return the ids in a request that were not sent to the client, with the recorded ones."""
         pairs = own_ids(request.entry.body, actual)
@@ -336,7 +270,7 @@ class _Served:
 
     # Messages to the client.
 
-    async def _play(self, recorded: _Recorded) -> None:
+    async def _play(self, recorded: RecordedConnection) -> None:
         """Send the recorded messages in their order; each waits for its request."""
         requests = {request.entry: request for request in recorded.requests}
         before: float | None = None
@@ -358,7 +292,7 @@ class _Served:
         except ConnectionClosed:
             return
 
-    async def _wait_for(self, request: _Request, recorded: _Recorded) -> None:
+    async def _wait_for(self, request: RecordedRequest, recorded: RecordedConnection) -> None:
         """Wait until a request arrives; meanwhile, reply to those that came before their turn."""
         if request.call == _PING:
             return
@@ -381,7 +315,7 @@ class _Served:
         self._news.clear()
         return True
 
-    async def _answer_late(self, recorded: _Recorded) -> None:
+    async def _answer_late(self, recorded: RecordedConnection) -> None:
         """Send what was due before its request arrived."""
         for request in recorded.requests:
             if request.has_arrived and request.late:
@@ -389,13 +323,13 @@ class _Served:
                 for entry in late:
                     await self._send_recorded(entry, request)
 
-    async def _send_recorded(self, entry: Message, request: _Request | None) -> None:
+    async def _send_recorded(self, entry: Message, request: RecordedRequest | None) -> None:
         if request is not None and not request.has_arrived:
             request.late.append(entry)
         elif request is None or not request.is_refused:
             await self._send_once(entry, request)
 
-    async def _send_once(self, entry: Message, request: _Request | None) -> None:
+    async def _send_once(self, entry: Message, request: RecordedRequest | None) -> None:
         if entry in self._sent or entry.body is None:
             return
         self._sent.add(entry)
