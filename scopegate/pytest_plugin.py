@@ -29,6 +29,16 @@ _ASYNCIO = (
 _PATH = f'{_CONFIGURED}pythonpath = ["."]'
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for reports."""
+    parser.getgroup("scopegate").addoption(
+        "--scopegate-report",
+        metavar="DIR",
+        default=None,
+        help="write a report of each test with the fixture scopegate, as a page and as JSON",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark, also for `--strict-markers`."""
     config.addinivalue_line("markers", _MARK)
@@ -55,12 +65,25 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
     try:
         with live_gateway(**options) as gateway:
             yield gateway
+            folder = request.config.getoption("--scopegate-report")
+            if folder is not None:
+                _write_report(gateway, request.node.nodeid, folder)
     except DeclarationError as wrong:
         missing = isinstance(wrong.__cause__, ModuleNotFoundError)
         hint = f". If its folder is not on the path, {_PATH}" if missing else ""
         pytest.fail(f"the gateway cannot start: {wrong}{hint}", pytrace=False)
     except SettingsError as wrong:
         pytest.fail(f"the gateway cannot start: {wrong}", pytrace=False)
+
+
+def _write_report(gateway: "LiveGateway", title: str, folder: str) -> None:
+    from scopegate.reports.page import write
+    from scopegate.reports.trades import ReportError
+
+    try:
+        write(gateway.report(title), folder)
+    except ReportError as problem:
+        pytest.fail(f"--scopegate-report: {problem}", pytrace=False)
 
 
 def _is_run_by_nobody(item: pytest.Item) -> bool:

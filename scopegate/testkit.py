@@ -37,6 +37,7 @@ from urllib.parse import urlencode
 import orjson
 
 from scopegate.event_thread import EventThread
+from scopegate.exchange import book
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
@@ -53,6 +54,8 @@ from scopegate.gateway.transport.handshake import Handshake
 from scopegate.listening import listen
 from scopegate.market_start import parse_start
 from scopegate.recordings.history import History
+from scopegate.reports.report import Bot, Report, report_of
+from scopegate.reports.trades import of_contracts
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import SettingsError
 from scopegate.store.transactions import Transaction
@@ -105,6 +108,16 @@ class BotFuture(Future[_T]):
             return super().exception(timeout)
         finally:
             self.seen = self.done()
+
+    @property
+    def outcome(self) -> str:
+        """How it has ended, in a few words; for a report, so the test has not seen it."""
+        if not self.done():
+            return "still running"
+        problem = super().exception()
+        if problem is None:
+            return "returned"
+        return f"failed with {type(problem).__name__}: {problem}".removesuffix(": ")
 
     def unreported(self) -> BaseException | None:
         """Return the bot's exception if the test has not seen it; exit code 0 is not a failure."""
@@ -347,6 +360,18 @@ class LiveGateway:
             self._traffic.history.save(Path(path))
 
         self._thread.do(saved())
+
+    def report(self, title: str = "A bot on Scopegate") -> Report:
+        """Return what bots did so far: calls, trades with expected results, refusals, faults."""
+        return self._thread.do(self._reported(title))
+
+    async def _reported(self, title: str) -> Report:
+        gateway = self._here.gateway
+        contracts = await gateway.store.read(book.every)
+        entries, masks = self._traffic.history.read()
+        bots = [Bot(bot.name, masks.text(bot.outcome)) for bot in self._bots]
+        trades = of_contracts(contracts, gateway.service(Feed))
+        return report_of(title, entries, trades, bots)
 
     def hang_up(self) -> None:
         """Close every connection, as a gateway does when it stops; clients may connect again."""
@@ -707,7 +732,11 @@ class _Traffic:
         def left() -> None:
             del self._clients[connection]
             code = connection.session.close_code
-            if code is not None and not self.has_ended:
+            if self.has_ended:
+                return
+            if code is None:
+                history.left(number)
+            else:
                 history.closed(number, code)
 
         connection = self._connect(handshake, sent, transport)

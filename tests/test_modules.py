@@ -22,6 +22,7 @@ OTHER_SUBJECT = frozenset(
         "scopegate/commands/calls.py",  # `test_calls.py` is about their registry
         "scopegate/commands/replay.py",  # `test_replay.py` is about contracts
         "scopegate/recordings/replay.py",  # the same
+        "scopegate/reports/trades.py",  # `test_trades.py` is about the jobs that buy and sell
     }
 )
 """The modules for which a test file of the same name is none of theirs."""
@@ -228,6 +229,8 @@ TESTED_BY: dict[str, str] = {
     "scopegate/process_metrics.py": "tests/monitoring/test_metrics.py",
     "scopegate/commands/record.py": "tests/process/test_recording.py",
     "scopegate/commands/replay.py": "tests/process/test_recording.py",
+    "scopegate/reports/page.py": "tests/browser/test_report_page.py",
+    "scopegate/reports/trades.py": "tests/program/test_report.py",
     "scopegate/recordings/connection.py": "tests/process/test_recording.py",
     "scopegate/recordings/proxy.py": "tests/process/test_recording.py",
     "scopegate/recordings/replay.py": "tests/process/test_recording.py",

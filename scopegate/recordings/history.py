@@ -8,11 +8,26 @@ Rules:
 
 import io
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from scopegate.recordings.lines import Direction, Entry, Recorder, parsed_lines
+from scopegate.recordings.masking import Masks
+
+NORMAL = 1000
 
 _Write = Callable[[Recorder], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """Writes that a bot has ended its connection."""
+
+    connection: int
+    at: float
+
+    def __call__(self, recorder: Recorder) -> None:
+        recorder.closed(self.connection, self.at, "client", NORMAL)
 
 
 class History:
@@ -48,27 +63,37 @@ class History:
         at = self._at
         self._writes.append(lambda recorder: recorder.closed(connection, at, "gateway", code))
 
+    def left(self, connection: int) -> None:
+        """Note that a bot has ended its connection."""
+        self._writes.append(_Left(connection, self._at))
+
     def struck(self, fault: str) -> None:
         """Note that a fault has struck."""
         at = self._at
         self._writes.append(lambda recorder: recorder.struck(at, fault))
 
-    def write(self, recorder: Recorder) -> None:
-        """Write it to a recorder that has written nothing yet."""
+    def write(self, recorder: Recorder, *, with_leaving: bool) -> None:
+        """Write it to a recorder that has written nothing yet.
+
+        When a bot's own end of a connection reaches the gateway is a matter of real time. So a file
+        that is to be the same in every run is written without it.
+        """
         recorder.market(self._seed, self._start)
         for write in self._writes:
-            write(recorder)
+            if with_leaving or not isinstance(write, _Left):
+                write(recorder)
 
     def save(self, path: Path) -> None:
         """Write it to a new file. Raises `RecordingError`."""
         recorder = Recorder.create(path, self._secret_fields)
         try:
-            self.write(recorder)
+            self.write(recorder, with_leaving=False)
         finally:
             recorder.close()
 
-    def entries(self) -> list[Entry]:
-        """Return it as `lines.read` would return its file."""
+    def read(self) -> tuple[list[Entry], Masks]:
+        """Return it as `lines.read` returns a file, and what stands for its secrets."""
         file = io.BytesIO()
-        self.write(Recorder(file, self._secret_fields))
-        return parsed_lines(file.getvalue(), "the history of this gateway")
+        recorder = Recorder(file, self._secret_fields)
+        self.write(recorder, with_leaving=True)
+        return parsed_lines(file.getvalue(), "the history of this gateway"), recorder.masks

@@ -182,7 +182,8 @@ class Recorder:
     def __init__(self, file: IO[bytes], secret_fields: Collection[str] = ()) -> None:
         """`secret_fields` are fields with secrets, besides those that are known."""
         self._file = file
-        self._masks = Masks(secret_fields)
+        self.masks = Masks(secret_fields)
+        """What is written instead of the secrets that were found so far."""
         self._connections = 0
         self.messages = 0
         """How many messages were written."""
@@ -202,7 +203,7 @@ class Recorder:
         """Write that a client has connected; return the number of its connection."""
         self._connections += 1
         values = dict(parse_qsl(query, keep_blank_values=True))
-        known = {name: self._masks.text(values[name]) for name in _QUERY if name in values}
+        known = {name: self.masks.text(values[name]) for name in _QUERY if name in values}
         self._write(self._connections, at, {"event": "opened", "query": known})
         return self._connections
 
@@ -213,7 +214,7 @@ class Recorder:
         if body is None:
             shown["unreadable"] = len(text)
         else:
-            shown["message"] = self._masks.masked(body)
+            shown["message"] = self.masks.masked(body)
         self._write(connection, at, shown)
         self.messages += 1
 
@@ -225,7 +226,7 @@ class Recorder:
 
     def struck(self, at: float, fault: str) -> None:
         """Write that a fault has struck."""
-        self._put({"at": round(at, 3), "event": "fault", "fault": self._masks.text(fault)})
+        self._put({"at": round(at, 3), "event": "fault", "fault": self.masks.text(fault)})
 
     def market(self, seed: str, start: float) -> None:
         """Write which market the gateway has."""
