@@ -1,4 +1,4 @@
-"""The pytest plugin of Scopegate: the fixture `scopegate` and the mark of the same name.
+"""The pytest plugin of Scopegate: the fixtures `scopegate` and `scopegate_replay`, and a mark.
 
 Rule: pytest loads this in every run where Scopegate is installed, so it imports nothing of the
 gateway before a test asks for one.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from scopegate.recordings.replay import Replays
     from scopegate.testkit import LiveGateway
 
 _MARK = (
@@ -76,6 +77,21 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
         pytest.fail(f"the gateway cannot start: {wrong}", pytrace=False)
 
 
+@pytest.fixture
+def scopegate_replay(request: pytest.FixtureRequest) -> Iterator["Replays"]:
+    """Serves recordings: `replay = scopegate_replay("session.jsonl")`, beside the test's file.
+
+    The test fails if a bot does anything else than what is recorded.
+    """
+    from scopegate.recordings.replay import Replays
+
+    if _is_run_by_nobody(request.node):
+        pytest.fail(_ASYNCIO, pytrace=False)
+    replays = Replays(request.path.parent)
+    yield replays
+    replays.close()
+
+
 def _write_report(gateway: "LiveGateway", title: str, folder: str) -> None:
     from scopegate.reports.page import write
     from scopegate.reports.trades import ReportError
@@ -100,13 +116,18 @@ def _is_run_by_nobody(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fail the test if a bot that it ran has failed, even if it did not ask for the result."""
+    """Fail the test if a bot has failed, or has not done what is recorded.
+
+    Also if the test did not ask for the bot's result.
+    """
     result = yield
     testkit = sys.modules.get("scopegate.testkit")
-    if testkit is not None:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, testkit.LiveGateway):
-                value.check_bots()
+    replay = sys.modules.get("scopegate.recordings.replay")
+    for value in getattr(item, "funcargs", {}).values():
+        if testkit is not None and isinstance(value, testkit.LiveGateway):
+            value.check_bots()
+        if replay is not None and isinstance(value, replay.Replays):
+            value.close()
     return result
 
 

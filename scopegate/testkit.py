@@ -371,7 +371,8 @@ class LiveGateway:
         entries, masks = self._traffic.history.read()
         bots = [Bot(bot.name, masks.text(bot.outcome)) for bot in self._bots]
         trades = of_contracts(contracts, gateway.service(Feed))
-        return report_of(title, entries, trades, bots)
+        seconds = self._here.clock.now() - self._traffic.history.start
+        return report_of(title, entries, trades, bots, seconds=seconds)
 
     def hang_up(self) -> None:
         """Close every connection, as a gateway does when it stops; clients may connect again."""

@@ -37,14 +37,15 @@ class History:
         """`now` returns the market time; `secret_fields` are those of all calls."""
         self._seed = seed
         self._now = now
-        self._start = now()
+        self.start = now()
+        """The market time at which it begins."""
         self._secret_fields = secret_fields
         self._connections = 0
         self._writes: list[_Write] = []
 
     @property
     def _at(self) -> float:
-        return self._now() - self._start
+        return self._now() - self.start
 
     def opened(self, query: str) -> int:
         """Note that a bot has connected; return the number of its connection."""
@@ -78,7 +79,7 @@ class History:
         When a bot's own end of a connection reaches the gateway is a matter of real time. So a file
         that is to be the same in every run is written without it.
         """
-        recorder.market(self._seed, self._start)
+        recorder.market(self._seed, self.start)
         for write in self._writes:
             if with_leaving or not isinstance(write, _Left):
                 write(recorder)

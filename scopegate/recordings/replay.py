@@ -18,7 +18,7 @@ Rules:
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -427,3 +427,20 @@ def replaying(path: str | Path, *, speed: float | None = None) -> Iterator[LiveR
         raise
     if problems:
         raise ReplayMismatch(problems)
+
+
+class Replays:
+    """The replays of one test: the fixture `scopegate_replay`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Paths of recordings are relative to `folder`."""
+        self._folder = folder
+        self._stack = ExitStack()
+
+    def __call__(self, path: str | Path, *, speed: float | None = None) -> LiveReplay:
+        """Serve a recording until the end of the test, as `replaying` does."""
+        return self._stack.enter_context(replaying(self._folder / path, speed=speed))
+
+    def close(self) -> None:
+        """End all replays. Raises `ReplayMismatch` if a client has done anything else."""
+        self._stack.close()

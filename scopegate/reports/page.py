@@ -110,7 +110,9 @@ def _main(report: Report) -> Iterator[str]:
 
 
 def _lead(report: Report) -> str:
-    calls = sum(each.answered + sum(each.refused.values()) + each.unanswered for each in report.calls)
+    calls = sum(
+        each.answered + sum(each.refused.values()) + each.unanswered for each in report.calls
+    )
     parts = [
         _count(len(report.trades), "trade"),
         _count(calls, "call"),

@@ -88,7 +88,10 @@ class Total:
     """The sum of the expected results; `None` if one of them is not known."""
     deviation: float | None
     standard_error: float | None
-    """The standard error of the deviation, by the scatter of the trades; needs two of them."""
+    """The standard error of the deviation, by the scatter of groups of trades; needs two groups.
+
+    Trades of one symbol that were open at the same time depend on the same prices: a group.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +125,24 @@ class Report:
 
 
 def report_of(
-    title: str, entries: Sequence[Entry], trades: list[Trade], bots: Iterable[Bot] = ()
+    title: str,
+    entries: Sequence[Entry],
+    trades: list[Trade],
+    bots: Iterable[Bot] = (),
+    *,
+    seconds: float | None = None,
 ) -> Report:
-    """Return the report of a run, from its recording and its trades."""
+    """Return the report of a run, from its recording and its trades.
+
+    `seconds` is how long it took, if not until the last entry.
+    """
     recorded = [RecordedConnection(each) for each in each_connection(list(entries))]
     times = [entry.at for entry in entries if not isinstance(entry, Market)]
     market = next((entry for entry in entries if isinstance(entry, Market)), None)
     return Report(
         title=title,
         market=market,
-        seconds=round(max(times, default=0.0), 3),
+        seconds=round(max(times, default=0.0) if seconds is None else seconds, 3),
         connections=len(recorded),
         reconnects=_reconnects(entries),
         ended=[
@@ -217,7 +228,7 @@ def _total(currency: str, trades: list[Trade]) -> Total:
     ended = [trade for trade in trades if trade.result is not None]
     results = [trade.result for trade in ended if trade.result is not None]
     means = [trade.expected for trade in ended if trade.expected is not None]
-    deviations = [trade.deviation for trade in ended if trade.deviation is not None]
+    deviations = [math.fsum(trade.deviation or 0.0 for trade in group) for group in _groups(ended)]
     is_known = len(means) == len(ended)
     error = None
     if is_known and len(deviations) > 1:
@@ -234,3 +245,16 @@ def _total(currency: str, trades: list[Trade]) -> Total:
         deviation=round(math.fsum(deviations), 8) if is_known else None,
         standard_error=error,
     )
+
+
+def _groups(trades: Iterable[Trade]) -> list[list[Trade]]:
+    """Return the trades in groups that do not depend on the same prices."""
+    groups: list[list[Trade]] = []
+    symbol, until = "", -math.inf
+    for trade in sorted(trades, key=lambda each: (each.symbol, each.bought_at)):
+        if trade.symbol != symbol or trade.bought_at >= until:
+            symbol, until = trade.symbol, -math.inf
+            groups.append([])
+        groups[-1].append(trade)
+        until = max(until, math.inf if trade.ended_at is None else trade.ended_at)
+    return groups

@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from scopegate.recordings.lines import Closed, Message, read
 from scopegate.recordings.replay import ReplayMismatch, replaying
 from scopegate.testkit import LiveGateway
+from tests.program.test_pytest_plugin import run_pytest
 from tests.served import MODULE, PATIENCE, environment
 from tests.served import scopegate as command
 
@@ -338,3 +339,42 @@ def test_saved_messages_are_masked_and_replayed(tmp_path: Path) -> None:
     for name in ("saved.jsonl", "session.jsonl"):
         with replaying(tmp_path / name) as replay, caller(replay.url) as bot:
             assert bot.ask(authorize="other")["authorize"] == {"loginid": "CR1"}
+
+
+TESTS = """
+import json
+
+from websockets.sync.client import connect
+
+
+def ask(url, **request):
+    with connect(url) as socket:
+        socket.send(json.dumps(request))
+        return json.loads(socket.recv())
+
+
+def test_same(scopegate_replay):
+    replay = scopegate_replay("saved.jsonl")
+    assert ask(replay.url, time=1)["time"] == 1767268800
+
+
+def test_other(scopegate_replay):
+    replay = scopegate_replay("saved.jsonl")
+    ask(replay.url, balance=1)
+"""
+
+
+def test_the_fixture_serves_a_file_beside_the_test_and_fails_it_if_it_differs(
+    tmp_path: Path,
+) -> None:
+    lines = (
+        {"direction": "sent", "message": {"time": 1}},
+        {"direction": "received", "message": {"time": 1767268800, "msg_type": "time"}},
+    )
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "saved.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "tests" / "test_bot.py").write_text(TESTS)
+    done = run_pytest(tmp_path, "-p", "no:asyncio")
+    assert "1 failed, 1 passed" in done.stdout
+    assert "FAILED tests/test_bot.py::test_other" in done.stdout
+    assert "balance came but is not in the recording" in done.stdout

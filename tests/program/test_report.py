@@ -30,15 +30,14 @@ def test_a_report_has_what_the_bot_did_and_what_came_of_it(scopegate: LiveGatewa
     assert calls["buy"].refused == {"RateLimit": 1, "PriceMoved": 1}
     assert calls["buy"].unanswered == 1
     assert [each.code for each in report.refusals] == ["RateLimit", "PriceMoved"]
-    assert (report.connections, report.reconnects) == (2, 1)
+    assert (report.connections, report.reconnects) == (3, 2)
     assert [(each.by, each.code) for each in report.ended][:1] == [("gateway", 1006)]
     limited, moved, dropped = report.faults
     assert limited.fault == "rate_limit skip=1 call=buy"
     assert limited.next_steps[0] == "buy"
     assert moved.next_steps[0] == "buy"
     assert dropped.next_steps[:3] == [CONNECTED_AGAIN, "authorize", "buy"]
-    [bot] = report.bots
-    assert (bot.name, bot.outcome) == ("play", "returned")
+    assert [(bot.name, bot.outcome) for bot in report.bots] == [("play", "returned")] * 2
 
     contracts = scopegate.contracts()
     assert [trade.contract_id for trade in report.trades] == [c["contract_id"] for c in contracts]
@@ -58,8 +57,8 @@ def test_a_trade_is_expected_to_lose_its_margin(scopegate: LiveGateway) -> None:
 
 def test_totals_have_the_standard_error_of_the_scatter() -> None:
     trades = [
-        Trade(1, "CALL", "R_100", "", "USD", 10.0, 0, "won", 1, 19.0, -0.2),
-        Trade(2, "CALL", "R_100", "", "USD", 10.0, 0, "lost", 1, 0.0, -0.2),
+        Trade(1, "CALL", "R_100", "", "USD", 10.0, 0, "won", 60, 19.0, -0.2),
+        Trade(2, "CALL", "R_100", "", "USD", 10.0, 60, "lost", 90, 0.0, -0.2),
         Trade(3, "CALL", "R_100", "", "USD", 10.0, 0, "open", expected=-0.2),
         Trade(4, "CALL", "R_100", "", "EUR", 10.0, 0, "won", 1, 19.0),
     ]
@@ -68,6 +67,19 @@ def test_totals_have_the_standard_error_of_the_scatter() -> None:
     error = round(math.sqrt(2 * 2 * 9.5**2), 6)
     assert dollars == Total("USD", 2, 1, 20.0, -1.0, -0.4, -0.6, error)
     assert euros == Total("EUR", 1, 0, 10.0, 9.0, None, None, None)
+
+
+def test_trades_that_depend_on_the_same_prices_count_as_one() -> None:
+    """Else a bot that buys the same contract a hundred times would seem sure of its luck."""
+    first, again, other = (
+        Trade(1, "CALL", "R_100", "", "USD", 10.0, 0, "won", 60, 19.0, 0.0),
+        Trade(2, "CALL", "R_100", "", "USD", 10.0, 59, "won", 70, 19.0, 0.0),
+        Trade(3, "CALL", "R_50", "", "USD", 10.0, 0, "lost", 60, 0.0, 0.0),
+    )
+    [total] = report_of("One group", [], [first, again]).totals
+    assert (total.deviation, total.standard_error) == (18.0, None)
+    [total] = report_of("Two groups", [], [first, again, other]).totals
+    assert total.standard_error == 28.0
 
 
 def test_the_failure_of_a_bot_is_reported_and_still_raised(scopegate: LiveGateway) -> None:
