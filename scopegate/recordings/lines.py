@@ -187,6 +187,7 @@ class Recorder:
         self._connections = 0
         self.messages = 0
         """How many messages were written."""
+        self._failure: OSError | None = None
 
     @classmethod
     def create(cls, path: Path, secret_fields: Collection[str] = ()) -> Self:
@@ -216,7 +217,7 @@ class Recorder:
         else:
             shown["message"] = self.masks.masked(body)
         self._write(connection, at, shown)
-        self.messages += 1
+        self.messages += self._failure is None
 
     def closed(
         self, connection: int, at: float, by: Literal["client", "gateway"], code: int
@@ -236,11 +237,21 @@ class Recorder:
         self._put({"connection": connection, "at": round(at, 3), **rest})
 
     def _put(self, line: dict[str, Any]) -> None:
-        self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        if self._failure is not None:
+            return
+        try:
+            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        except OSError as problem:  # clients are served all the same
+            self._failure = problem
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. Raises `RecordingError` if not everything could be written to it."""
         self._file.close()
+        if self._failure is not None:
+            raise RecordingError(
+                f"{self._failure.strerror}: the recording is incomplete after"
+                f" {self.messages} messages"
+            )
 
 
 def parsed(text: bytes | str) -> dict[str, Any] | None:

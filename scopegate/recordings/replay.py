@@ -407,7 +407,7 @@ def replaying(path: str | Path, *, speed: float | None = None) -> Iterator[LiveR
     if speed is not None and speed <= 0:
         raise RecordingError(f"speed must be above 0, not {speed}")
     entries = read(Path(path))
-    problems: list[Problem] = []
+    found: list[Problem] = []
 
     @asynccontextmanager
     async def listening_replay(thread: EventThread) -> AsyncIterator[LiveReplay]:
@@ -416,17 +416,17 @@ def replaying(path: str | Path, *, speed: float | None = None) -> Iterator[LiveR
             async with served(replay) as port:
                 yield LiveReplay(thread, replay, port)
         finally:
-            problems.extend(replay.end())
+            found.extend(replay.end())
 
     try:
         with EventThread().running(listening_replay) as live:
             yield live
     except BaseException as failure:
-        for problem in problems:  # they are often why the client has failed
+        for problem in found:  # they are often why the client has failed
             failure.add_note(str(problem))
         raise
-    if problems:
-        raise ReplayMismatch(problems)
+    if found:
+        raise ReplayMismatch(found)
 
 
 class Replays:

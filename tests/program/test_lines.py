@@ -127,6 +127,14 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "nothing.jsonl")
 
 
+def test_a_full_disk_is_named_at_the_end() -> None:
+    recorder = Recorder(open("/dev/full", "wb", buffering=0))  # noqa: SIM115 - it closes the file
+    recorder.opened(0)
+    recorder.message(1, 0, "sent", b'{"ping":1}')
+    with pytest.raises(RecordingError, match="No space left on device: the recording is incompl"):
+        recorder.close()
+
+
 def test_unknown_parameters_of_an_address_are_not_written() -> None:
     file = io.BytesIO()
     Recorder(file).opened(0, "app_id=7&brand=&session=abc")
