@@ -267,6 +267,7 @@ SHOWN_BY: dict[str, str] = {
     "gateway/calls/handling.py": "test_metrics_count_what_clients_do",
     "gateway/web/metrics_page.py": "test_a_token_admits_to_the_metrics",
     "scopegate/event_thread.py": "test_what_fails_in_the_gateways_thread_is_raised_at_the_end",
+    "scopegate/commands/report.py": "test_a_recording_gives_the_same_report",
     "scopegate/commands/record.py": "test_a_session_is_recorded_without_its_token",
     "scopegate/commands/replay.py": "test_the_command_replays_until_all_connections_are_served",
     "scopegate/recordings/connection.py": (

@@ -127,7 +127,7 @@ def _lead(report: Report) -> str:
     start = datetime.fromtimestamp(report.market.start, UTC)
     return (
         f"{text} in {report.seconds:,.0f} seconds of the market that begins at"
-        f" {start:%Y-%m-%d %H:%M:%S} UTC with the seed {escape(report.market.seed)}."
+        f" {start:%Y-%m-%d %H:%M:%S} UTC with the seed <code>{escape(report.market.seed)}</code>."
     )
 
 
@@ -195,17 +195,17 @@ def _signed(amount: float | None, currency: str, *, more: int = 0) -> str:
 def _total(total: Total, report: Report) -> Iterator[str]:
     currency = total.currency
     error = total.standard_error
-    spread = "" if error is None else f" ± {_money(error, currency)}"
-    luck = ""
+    spread = _money(error, currency)
     if error and total.deviation is not None:
-        luck = f" ({abs(total.deviation) / error:.1f} standard errors)"
+        spread += f" (the deviation is {abs(total.deviation) / error:.1f} of it)"
     facts = (
-        ("Trades that have ended", f"{total.trades:,}"),
-        ("Still open, or of unknown result", f"{total.open:,}"),
+        ("Ended trades", f"{total.trades:,}"),
+        ("Open or unknown", f"{total.open:,}"),
         ("Paid for them", _money(total.price, currency)),
         ("Result", _signed(total.result, currency)),
         ("Expected by the model", _signed(total.expected, currency, more=2)),
-        ("Deviation", _signed(total.deviation, currency, more=2) + spread + luck),
+        ("Deviation", _signed(total.deviation, currency, more=2)),
+        ("Standard error", spread),
     )
     yield f"<section><h2>Result in {escape(currency or 'an unknown currency')}</h2>"
     yield '<dl class="facts">'

@@ -51,7 +51,7 @@ def test_it_shows_the_trades_and_the_chart(page: Page, report: Path) -> None:
     faults = page.get_by_role("table", name="Faults").locator("tbody tr")
     expect(faults).to_have_count(3)
     expect(faults.last).to_contain_text("connected again, authorize, buy")
-    expect(page.locator(".facts")).to_contain_text("standard errors")
+    expect(page.locator(".facts")).to_contain_text("Standard error")
     assert requests == [report.as_uri()]
     assert page.locator("script").count() == 0
     assert_tidy(page)
