@@ -121,3 +121,33 @@ def test_secrets_of_your_own_calls_are_masked() -> None:
     [_, _, message], _ = history.read()
     assert isinstance(message, Message)
     assert message.body == {"unlock": 1, "pin": "<secret 1>"}
+
+
+def test_no_secret_that_is_sent_or_issued_reaches_the_file(tmp_path: Path) -> None:
+    """Tokens that are signed in with, created, listed and deleted; passwords; misplaced tokens."""
+    path = tmp_path / "session.jsonl"
+    with live_gateway() as gateway:
+        token, other = gateway.token(), gateway.token("read")
+        app = gateway.app("read")
+        secrets = [token, other, "Xy7-correct-horse", "483920", gateway.token("read", app=app)]
+        with connect(gateway.url) as socket:
+
+            def ask(**request: Any) -> Any:
+                socket.send(json.dumps(request))
+                return json.loads(socket.recv(timeout=10))
+
+            ask(passthrough={"token": other}, ping=1)
+            ask(authorize=token, passthrough={"again": f"Bearer {token}"})
+            listed = ask(api_token=1, new_token="Bot", new_token_scopes=["read"])["api_token"]
+            [issued] = [each["token"] for each in listed["tokens"] if "*" not in each["token"]]
+            secrets.append(issued)
+            ask(api_token=1, delete_token=issued)
+            ask(copy_start=other)
+            ask(new_account_virtual=1, client_password=secrets[2], verification_code=secrets[3])
+            ask(**{issued: 1})
+            ask(time=secrets[4])
+            ask(authorize="MULTI", tokens=[other, token])
+        gateway.save_recording(path)
+    text = path.read_text()
+    assert [secret for secret in secrets if secret in text] == []
+    assert text.count("<secret") >= 12
