@@ -466,6 +466,11 @@ def find(reader: Snapshot, contract_id: int, loginid: str) -> Contract | None:
     return None if row is None else contract(row)
 
 
+def every(reader: Snapshot) -> list[Contract]:
+    """All contracts of all accounts, in order of purchase."""
+    return [contract(row) for row in reader.all("SELECT * FROM contracts ORDER BY id")]
+
+
 def several(reader: Snapshot, ids: Collection[int]) -> dict[int, Contract]:
     """The contracts with these ids, by id."""
     marks = ", ".join("?" * len(ids))

@@ -23,6 +23,12 @@ SUBCOMMANDS: Final = {
     "check": ("commands.check", "Check the database without changing it."),
     "doctor": ("commands.doctor", "Report unsafe settings, and what to set instead."),
     "fault": ("commands.fault", "Begin, list and end faults of connections, to test bots."),
+    "record": (
+        "commands.record",
+        "Record what clients and a gateway send each other, without secrets.",
+    ),
+    "replay": ("commands.replay", "Serve a recording again, without a gateway."),
+    "report": ("commands.report", "Write a report of what a bot did in a recording."),
     "restore": ("commands.restore", "Put a backup in the place of the database."),
     "serve": ("commands.serve", "Serve the API and the pages until interrupted."),
     "store": ("commands.store", "Move the database to another engine."),

@@ -1,4 +1,4 @@
-"""The pytest plugin of Scopegate: the fixture `scopegate` and the mark of the same name.
+"""The pytest plugin of Scopegate: the fixtures `scopegate` and `scopegate_replay`, and a mark.
 
 Rule: pytest loads this in every run where Scopegate is installed, so it imports nothing of the
 gateway before a test asks for one.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from scopegate.recordings.replay import Replays
     from scopegate.testkit import LiveGateway
 
 _MARK = (
@@ -27,6 +28,16 @@ _ASYNCIO = (
     f'{_CONFIGURED}asyncio_mode = "auto" and asyncio_default_fixture_loop_scope = "function"'
 )
 _PATH = f'{_CONFIGURED}pythonpath = ["."]'
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for reports."""
+    parser.getgroup("scopegate").addoption(
+        "--scopegate-report",
+        metavar="DIR",
+        default=None,
+        help="write a report of each test with the fixture scopegate, as a page and as JSON",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,12 +69,40 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
     try:
         with live_gateway(**options) as gateway:
             yield gateway
+            folder = request.config.getoption("--scopegate-report")
+            if folder is not None:
+                _write_report(gateway, request.node.nodeid, folder)
     except DeclarationError as wrong:
         missing = isinstance(wrong.__cause__, ModuleNotFoundError)
         hint = f". If its folder is not on the path, {_PATH}" if missing else ""
         pytest.fail(f"the gateway cannot start: {wrong}{hint}", pytrace=False)
     except SettingsError as wrong:
         pytest.fail(f"the gateway cannot start: {wrong}", pytrace=False)
+
+
+@pytest.fixture
+def scopegate_replay(request: pytest.FixtureRequest) -> Iterator["Replays"]:
+    """Serves recordings: `replay = scopegate_replay("session.jsonl")`, beside the test's file.
+
+    The test fails if a bot does anything else than what is recorded.
+    """
+    from scopegate.recordings.replay import Replays
+
+    if _is_run_by_nobody(request.node):
+        pytest.fail(_ASYNCIO, pytrace=False)
+    replays = Replays(request.path.parent)
+    yield replays
+    replays.close()
+
+
+def _write_report(gateway: "LiveGateway", title: str, folder: str) -> None:
+    from scopegate.reports.page import write
+    from scopegate.reports.trades import ReportError
+
+    try:
+        write(gateway.report(title), folder)
+    except ReportError as problem:
+        pytest.fail(f"--scopegate-report: {problem}", pytrace=False)
 
 
 def _is_run_by_nobody(item: pytest.Item) -> bool:
@@ -80,13 +119,18 @@ def _is_run_by_nobody(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fail the test if a bot that it ran has failed, even if it did not ask for the result."""
+    """Fail the test if a bot has failed, or has not done what is recorded.
+
+    Also if the test did not ask for the bot's result.
+    """
     result = yield
     testkit = sys.modules.get("scopegate.testkit")
-    if testkit is not None:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, testkit.LiveGateway):
-                value.check_bots()
+    replay = sys.modules.get("scopegate.recordings.replay")
+    for value in getattr(item, "funcargs", {}).values():
+        if testkit is not None and isinstance(value, testkit.LiveGateway):
+            value.check_bots()
+        if replay is not None and isinstance(value, replay.Replays):
+            value.close()
     return result
 
 

@@ -23,18 +23,21 @@ import math
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
+from urllib.parse import urlencode
 
 import orjson
 
+from scopegate.event_thread import EventThread
+from scopegate.exchange import book
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
@@ -50,6 +53,9 @@ from scopegate.gateway.transport.connection import Connection, Transport
 from scopegate.gateway.transport.handshake import Handshake
 from scopegate.listening import listen
 from scopegate.market_start import parse_start
+from scopegate.recordings.history import History
+from scopegate.reports.report import Bot, Report, report_of
+from scopegate.reports.trades import of_contracts
 from scopegate.runtime.clock import HandClock
 from scopegate.scripted import ScriptedMarket
 from scopegate.settings import SettingsError
@@ -104,6 +110,16 @@ class BotFuture(Future[_T]):
         finally:
             self.seen = self.done()
 
+    @property
+    def outcome(self) -> str:
+        """How it has ended, in a few words; for a report, so the test has not seen it."""
+        if not self.done():
+            return "still running"
+        problem = super().exception()
+        if problem is None:
+            return "returned"
+        return f"failed with {type(problem).__name__}: {problem}".removesuffix(": ")
+
     def unreported(self) -> BaseException | None:
         """Return the bot's exception if the test has not seen it; exit code 0 is not a failure."""
         if not self.done() or self.seen:
@@ -118,7 +134,7 @@ class BotFuture(Future[_T]):
 class LiveClock:
     """The market's clock, which moves only when the test moves it or lets it run."""
 
-    def __init__(self, thread: "_Thread", clock: HandClock, market: "_Market") -> None:
+    def __init__(self, thread: EventThread, clock: HandClock, market: "_Market") -> None:
         self._thread = thread
         self._clock = clock
         self._market = market
@@ -205,7 +221,7 @@ class LiveGateway:
     `await asyncio.to_thread(scopegate.wait_for, "buy")`.
     """
 
-    def __init__(self, thread: "_Thread", here: World, traffic: "_Traffic", port: int) -> None:
+    def __init__(self, thread: EventThread, here: World, traffic: "_Traffic", port: int) -> None:
         self._thread = thread
         self._here = here
         self._traffic = traffic
@@ -347,6 +363,32 @@ class LiveGateway:
 
         self._thread.do(changed())
 
+    def save_recording(self, path: str | Path) -> None:
+        """Write what bots and the gateway have sent each other so far to a new file.
+
+        Secrets are masked, and times are those of the market: the same test gives the same file.
+        `scopegate.recordings.replay.replaying` serves it to a bot without a gateway. Raises
+        `RecordingError` if the file exists or cannot be written.
+        """
+
+        async def saved() -> None:
+            self._traffic.history.save(Path(path))
+
+        self._thread.do(saved())
+
+    def report(self, title: str = "A bot on Scopegate") -> Report:
+        """Return what bots did so far: calls, trades with expected results, refusals, faults."""
+        return self._thread.do(self._reported(title))
+
+    async def _reported(self, title: str) -> Report:
+        gateway = self._here.gateway
+        contracts = await gateway.store.read(book.every)
+        entries, masks = self._traffic.history.read()
+        bots = [Bot(bot.name, masks.text(bot.outcome)) for bot in self._bots]
+        trades = of_contracts(contracts, gateway.service(Feed))
+        seconds = self._here.clock.now() - self._traffic.history.start
+        return report_of(title, entries, trades, bots, seconds=seconds)
+
     def hang_up(self) -> None:
         """Close every connection, as a gateway does when it stops; clients may connect again."""
         self._thread.do(self._traffic.hang_up())
@@ -371,7 +413,7 @@ class LiveGateway:
         except ApiError as problem:
             raise SettingsError(f"fault: {in_words(problem)}") from None
         if token is None:
-            course = Course(fault, lambda course: record.changed())
+            course = Course(fault, self._traffic.counted)
             self._traffic.put_on(course, app)
             return LiveFault(
                 course,
@@ -388,7 +430,7 @@ class LiveGateway:
 
         number = await gateway.store.write(job)
         course = gateway.service(Faults).course(number)
-        course.changed = lambda course: record.changed()
+        course.changed = self._traffic.counted
         ending = partial(stored_faults.end, numbers=[number])
         return LiveFault(
             course,
@@ -455,6 +497,7 @@ class LiveGateway:
 
     def _leave(self) -> None:
         """Close all connections, and wait at most `GOODBYE` seconds for bots to end."""
+        self._traffic.has_ended = True
         self.hang_up()
         wait(self._bots, GOODBYE)
 
@@ -486,7 +529,7 @@ def live_gateway(
     modules = (handlers,) if isinstance(handlers, str) else handlers
 
     @asynccontextmanager
-    async def composed(thread: _Thread) -> AsyncIterator[LiveGateway]:
+    async def composed(thread: EventThread) -> AsyncIterator[LiveGateway]:
         running = world(handlers=modules, seed=seed, start=begin, market=market, **settings)
         async with running as here:
             traffic = _Traffic(here)
@@ -497,7 +540,7 @@ def live_gateway(
                 await here.set_balance(units, made.loginid)
                 yield made
 
-    thread = _Thread()
+    thread = EventThread()
     with thread.running(composed) as made:
         try:
             yield made
@@ -517,6 +560,11 @@ def _units(amount: Amount, currency: str) -> int:
     if units < 0:
         raise SettingsError(f"balance: {amount!r} is not a valid amount of {currency}")
     return units
+
+
+def _query_of(handshake: Handshake) -> str:
+    """Return the parameters of a client's address, as far as the gateway uses them."""
+    return urlencode({"app_id": handshake.app_id, "l": handshake.language})
 
 
 class _Market:
@@ -675,8 +723,14 @@ class _Traffic:
         self._clients: dict[Connection, Transport] = {}
         self._courses: dict[Course, App | None] = {}
         """The faults of the clients' connections, each with the app that it is for, if any."""
+        self._strikes: dict[Course, int] = {}
         self._held = False
+        self.has_ended = False
+        """Whether the test has ended, so that what still happens is no part of it."""
         self.record = _Record()
+        self.history = History(
+            here.gateway.service(Feed).seed, here.clock.now, here.gateway.registry.secret_fields
+        )
 
     def refusal(self, handshake: Handshake) -> str | None:
         """Return why this client may not connect, or `None` if it may."""
@@ -687,14 +741,26 @@ class _Traffic:
     ) -> Connection:
         """Create the connection of a client and record the messages that it is sent."""
 
+        history = self.history
+        number = history.opened(_query_of(handshake))
+
         def sent(text: bytes) -> None:
             send(text)
+            history.message(number, "received", text)
             self.record.add(text)
 
         def left() -> None:
             del self._clients[connection]
+            code = connection.session.close_code
+            if self.has_ended:
+                return
+            if code is None:
+                history.left(number)
+            else:
+                history.closed(number, code)
 
         connection = self._connect(handshake, sent, transport)
+        connection.observe(lambda text: history.message(number, "sent", text))
         self._clients[connection] = transport
         connection.session.on_leave(left)
         for course, app in self._courses.items():
@@ -702,6 +768,14 @@ class _Traffic:
         if self._held:
             transport.pause()
         return connection
+
+    def counted(self, course: Course) -> None:
+        """Note what a fault has done: called whenever it has counted something."""
+        strikes = course.counts.strikes
+        if strikes > self._strikes.get(course, 0):
+            self._strikes[course] = strikes
+            self.history.struck(course.fault.in_words())
+        self.record.changed()
 
     def put_on(self, course: Course, app: App | None) -> None:
         """Let a fault act on the connections of clients, or on those of an app."""
@@ -754,70 +828,3 @@ class _Traffic:
         """Close all connections."""
         for transport in list(self._clients.values()):
             transport.close(GOING_AWAY, "the gateway is shutting down")
-
-
-class _Thread:
-    """An event loop in its own thread, and what is open in it."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop
-        self._ended: Future[None] = Future()
-        self._failed: list[Exception] = []
-
-    @contextmanager
-    def running(self, make: Callable[["_Thread"], AbstractAsyncContextManager[_T]]) -> Iterator[_T]:
-        """Open what `make` returns in the thread until the block ends; raise its exceptions."""
-        begun: Future[tuple[_T, asyncio.Event]] = Future()
-
-        async def main() -> None:
-            self._loop = asyncio.get_running_loop()
-            self._loop.set_exception_handler(self._complained)
-            end = asyncio.Event()
-            async with make(self) as made:
-                begun.set_result((made, end))
-                await end.wait()
-
-        def work() -> None:
-            try:
-                asyncio.run(main())
-            except BaseException as problem:  # noqa: BLE001 - raised at the end of the block
-                self._ended.set_exception(problem)
-            else:
-                self._ended.set_result(None)
-
-        threading.Thread(target=work, name="scopegate", daemon=True).start()
-        self._wait_for(begun)
-        if not begun.done():
-            self._ended.result()
-        made, end = begun.result()
-        try:
-            yield made
-        finally:
-            if not self._ended.done():
-                self._loop.call_soon_threadsafe(end.set)
-            self._ended.result()
-            if self._failed:
-                raise ExceptionGroup("the gateway has failed", self._failed)
-
-    def do(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine in the thread; return its result or raise its exception."""
-        if self._ended.done():
-            work.close()
-            raise RuntimeError("the gateway has ended")
-        done = asyncio.run_coroutine_threadsafe(work, self._loop)
-        self._wait_for(done)
-        if not done.done():
-            raise RuntimeError("the gateway has ended")
-        return done.result()
-
-    def _wait_for(self, done: Future[Any]) -> None:
-        """Wait for this future or for the end of the thread."""
-        either: list[Future[Any]] = [done, self._ended]
-        wait(either, return_when=FIRST_COMPLETED)
-
-    def _complained(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Keep an exception that nothing else reports."""
-        problem = context.get("exception")
-        self._failed.append(
-            problem if isinstance(problem, Exception) else RuntimeError(context["message"])
-        )

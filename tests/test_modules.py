@@ -22,6 +22,9 @@ OTHER_SUBJECT = frozenset(
         "exchange/contracts/common/refusals.py",  # `test_refusals.py` is about the command line
         "scopegate/commands/audit.py",  # `test_audit.py` is about what is recorded
         "scopegate/commands/calls.py",  # `test_calls.py` is about their registry
+        "scopegate/commands/replay.py",  # `test_replay.py` is about contracts
+        "scopegate/recordings/replay.py",  # the same
+        "scopegate/reports/trades.py",  # `test_trades.py` is about the jobs that buy and sell
     }
 )
 """The modules for which a test file of the same name is none of theirs."""
@@ -230,7 +233,15 @@ TESTED_BY: dict[str, str] = {
     "scopegate/worker.py": "tests/process/test_workers.py",
     "scopegate/plugins.py": "tests/program/test_framework.py",
     "scopegate/commands/audit.py": "tests/process/test_commands.py",
+    "scopegate/event_thread.py": "tests/program/test_testkit.py",
     "scopegate/process_metrics.py": "tests/monitoring/test_metrics.py",
+    "scopegate/commands/record.py": "tests/process/test_recording.py",
+    "scopegate/commands/replay.py": "tests/process/test_recording.py",
+    "scopegate/reports/page.py": "tests/browser/test_report_page.py",
+    "scopegate/reports/trades.py": "tests/program/test_report.py",
+    "scopegate/recordings/connection.py": "tests/process/test_recording.py",
+    "scopegate/recordings/proxy.py": "tests/process/test_recording.py",
+    "scopegate/recordings/replay.py": "tests/process/test_recording.py",
     "scopegate/tracing.py": "tests/monitoring/test_traces.py",
     "scopegate/testing.py": "tests/program/test_testkit.py",
     "exchange/pricing/extremes.py": "tests/exchange/test_lookbacks.py",
@@ -263,6 +274,14 @@ SHOWN_BY: dict[str, str] = {
     "gateway/access/overview.py": "test_many_connections_are_counted_and_the_busiest_listed",
     "gateway/calls/handling.py": "test_metrics_count_what_clients_do",
     "gateway/web/metrics_page.py": "test_a_token_admits_to_the_metrics",
+    "scopegate/event_thread.py": "test_what_fails_in_the_gateways_thread_is_raised_at_the_end",
+    "scopegate/commands/report.py": "test_a_recording_gives_the_same_report",
+    "scopegate/commands/record.py": "test_a_session_is_recorded_without_its_token",
+    "scopegate/commands/replay.py": "test_the_command_replays_until_all_connections_are_served",
+    "scopegate/recordings/connection.py": (
+        "test_requests_may_come_in_another_order_and_all_at_once"
+    ),
+    "scopegate/recordings/proxy.py": "test_a_session_is_recorded_without_its_token",
     "scopegate/process_metrics.py": "test_one_answer_has_the_metrics_of_every_worker",
     "scopegate/tracing.py": "test_a_collector_gets_a_span_for_each_call",
     "scopegate/commands/audit.py": "test_the_operator_sees_who_changed_what",

@@ -35,7 +35,7 @@ from scopegate.exchange.contracts.common.state import (
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_text
-from scopegate.exchange.pricing.widths import widest
+from scopegate.exchange.pricing.widths import widest, within
 from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, MAX_OPEN_ACCUMULATORS, Margins
 from scopegate.runtime.pickling import quickly_pickled
 
@@ -212,6 +212,18 @@ class Accumulator(Ordered[AccumulatorTerms]):
     ) -> int:
         """The stake and its growth so far, in smallest units."""
         return _worth(terms.stake, terms.growth, self.stayed(terms, state))
+
+    def fair_value(
+        self, terms: AccumulatorTerms, state: ContractState[Tick], market: MarketView
+    ) -> float:
+        """The expected value after one tick, since it has no end of its own.
+
+        Each further tick takes the same share of the value that it then has.
+        """
+        spot, epoch = market.tick.pips, market.tick.epoch
+        tick = market.distribution(epoch, epoch + terms.symbol.step)
+        inside = -(-terms.width * spot // WIDTH_UNITS) - 1  # the most whole pips that stay
+        return terms.stake * (1 + terms.growth / 100) * within(spot, inside + 0.5, tick)
 
     def check_sale(self, terms: AccumulatorTerms, state: ContractState[Tick], now: int) -> None:
         """Raise `Refusal` also before the first tick after the entry."""

@@ -139,6 +139,12 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
         worth = self.worth(terms, state, market) * (1 - margins.lookback / 2)
         return max(0, math.floor(worth))
 
+    def fair_value(
+        self, terms: LookbackTerms, state: ContractState[Extremes], market: MarketView
+    ) -> float:
+        """The value."""
+        return self.worth(terms, state, market)
+
     def check_sale(self, terms: LookbackTerms, state: ContractState[Extremes], now: int) -> None:
         """Raise `Refusal` also shortly before the end (`NO_SALE_BEFORE_END`)."""
         super().check_sale(terms, state, now)

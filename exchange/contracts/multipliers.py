@@ -228,7 +228,14 @@ class Multiplier(Ordered[MultiplierTerms]):
     def cancellation_price(
         self, terms: MultiplierTerms, market: MarketView, seconds: int, margins: Margins
     ) -> int:
-        """The fee for the right to cancel for this number of seconds, rounded up.
+        """The fee for the right to cancel for this number of seconds, rounded up."""
+        worth = self._worth_of_cancellation(terms, market, seconds)
+        return math.ceil(round(worth * (1 + margins.cancellation), 6))
+
+    def _worth_of_cancellation(
+        self, terms: MultiplierTerms, market: MarketView, seconds: int
+    ) -> float:
+        """The value of the right to cancel for this number of seconds.
 
         The stop-out level is half a pip before the first whole pip that takes the stake, since
         prices are rounded. There is no drift against the forward price.
@@ -236,7 +243,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         spot, entry = market.tick.pips, terms.entry_epoch
         distribution = market.distribution(entry, terms.symbol.last_tick(terms.start + seconds))
         value = terms.stake * terms.multiplier
-        worth = protection.cancellation(
+        return protection.cancellation(
             spot,
             spot * (1 + self.direction * terms.commission / value),
             self.levels(terms, spot * PIP_PARTS).stop_out + self.direction / 2,
@@ -244,7 +251,6 @@ class Multiplier(Ordered[MultiplierTerms]):
             terms.stake,
             replace(distribution, mean=-(distribution.sd**2) / 2),
         )
-        return math.ceil(round(worth * (1 + margins.cancellation), 6))
 
     def profit_at(self, terms: MultiplierTerms, state: ContractState[Tick], tick: Tick) -> int:
         """The profit of an entered contract at this tick, in smallest units."""
@@ -400,6 +406,21 @@ class Multiplier(Ordered[MultiplierTerms]):
         tick = market.tick
         against = reference(terms, state.entry or tick, tick)
         return terms.stake + self.profit(terms, against, tick.pips)
+
+    def fair_value(
+        self, terms: MultiplierTerms, state: ContractState[Tick], market: MarketView
+    ) -> float:
+        """The stake without the margin in its commission, and the value of the right to cancel.
+
+        Whenever it is sold, it has cost its commission; the value of a stop-out, which the
+        commission pays for, is got back in those that are stopped out.
+        """
+        spot = market.tick.pips
+        worth = stop_out_worth(terms.symbol, spot, rises=self.direction > 0)
+        value = terms.stake - terms.commission + terms.stake * terms.multiplier * worth
+        if terms.cancellation:
+            value += self._worth_of_cancellation(terms, market, terms.cancellation)
+        return value
 
     def choices(self, symbol: Symbol, spot: int) -> list[int]:
         """The multipliers that are offered for a symbol at a spot.

@@ -117,6 +117,11 @@ def holds_token(text: str) -> bool:
     return len(text) >= SHORTEST and any(True for _ in _found(text))
 
 
+def tokens_in(text: str) -> list[str]:
+    """Return the well-formed tokens in a text, in order."""
+    return [text[start:end] for start, end in _found(text)] if len(text) >= SHORTEST else []
+
+
 def without_tokens(text: str) -> str:
     """Return the text with each well-formed token replaced by `NOT_SHOWN`."""
     if len(text) < SHORTEST:

@@ -16,12 +16,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from scopegate.gateway.calls.dispatch import Dispatcher
-from scopegate.gateway.calls.errors import Disconnect
+from scopegate.gateway.calls.errors import ApiError, Disconnect
 from scopegate.gateway.calls.scheduling import ClientLoad, Scheduler
 from scopegate.gateway.calls.session import Handler, Interceptor, Recognizer, Session
 
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 128 * 1024
+ABNORMAL = 1006
+"""The close code of a connection that ended without a close frame."""
 
 
 class Transport(Protocol):
@@ -49,6 +51,23 @@ class Transport(Protocol):
         """Resume reading."""
 
 
+class _Observed:
+    """Calls a function with each message before it is handled."""
+
+    __slots__ = ("_handler", "_received")
+
+    def __init__(self, handler: Handler, received: Callable[[bytes], None]) -> None:
+        self._handler = handler
+        self._received = received
+
+    def handle(
+        self, session: Session, text: bytes, instead: ApiError | None = None
+    ) -> Coroutine[Any, Any, None] | None:
+        """Handle one message, as the handler does."""
+        self._received(text)
+        return self._handler.handle(session, text, instead)
+
+
 class Connection:
     """Feeds one client's messages to the dispatcher."""
 
@@ -58,6 +77,7 @@ class Connection:
         "_handler",
         "_interceptor",
         "_load",
+        "_observer",
         "_reading",
         "_scheduler",
         "_task",
@@ -82,6 +102,7 @@ class Connection:
         self._dispatcher = dispatcher
         self._handler: Handler = dispatcher
         self._interceptor: Interceptor | None = None
+        self._observer: Callable[[bytes], None] | None = None
         self._scheduler = scheduler
         self._transport = transport
         self._waiting: deque[bytes] | tuple[()] = ()
@@ -224,10 +245,18 @@ class Connection:
         """Let an interceptor handle messages, or the dispatcher again."""
         self._interceptor = through
         self._handler = self._dispatcher if through is None else through
+        if self._observer is not None:
+            self._handler = _Observed(self._handler, self._observer)
+
+    def observe(self, received: Callable[[bytes], None]) -> None:
+        """Call a function with each message of the client before it is handled."""
+        self._observer = received
+        self.divert(self._interceptor)
 
     def cut(self, code: int | None) -> None:
         """End the connection at once: with a close code, or without a close frame."""
         if code is None:
+            self.session.close_code = ABNORMAL
             self._transport.abort()
             self.leave()
         else:

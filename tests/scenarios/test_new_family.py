@@ -98,6 +98,11 @@ class Square(ContractType[SquareTerms, None]):
         worth = self.mean_square(terms, state, market) * (1 - MARGIN / 2)
         return math.floor(terms.units * worth)
 
+    def fair_value(
+        self, terms: SquareTerms, state: ContractState[None], market: MarketView
+    ) -> float:
+        return terms.units * self.mean_square(terms, state, market)
+
     def check_sale(self, terms: SquareTerms, state: ContractState[None], now: int) -> None:
         super().check_sale(terms, state, now)
         check_time_left(terms, now)

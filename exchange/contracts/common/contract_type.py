@@ -179,6 +179,13 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
     ) -> int:
         """The price, in smallest units, at which the exchange buys back the open contract now."""
 
+    @abstractmethod
+    def fair_value(self, terms: TermsT, state: ContractState[MemoryT], market: MarketView) -> float:
+        """The expected payout of the contract when it is bought, in smallest units, not rounded.
+
+        It is what a quote would cost without the exchange's margin and without a markup.
+        """
+
     def is_from_entry(self, terms: TermsT) -> bool:
         """Whether the outcome depends on prices relative to the entry spot."""
         return True

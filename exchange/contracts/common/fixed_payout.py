@@ -176,6 +176,12 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         chance = self.chance(terms, state, market) - self.margin(terms, margins) / 2
         return terms.payout * max(0, math.floor(chance * MILLION)) // MILLION
 
+    def fair_value(
+        self, terms: FixedPayoutTerms, state: ContractState[MemoryT], market: MarketView
+    ) -> float:
+        """The probability times the payout."""
+        return self.chance(terms, state, market) * terms.payout
+
     def is_from_entry(self, terms: FixedPayoutTerms) -> bool:
         """Whether the barrier is the entry spot or relative to it, not a price."""
         return terms.barrier is None or terms.barrier.is_relative

@@ -195,6 +195,15 @@ class PerPoint(ContractType[PerPointTerms, None]):
         share = 1.0 - self.family_margin(margins) / 2
         return math.floor(worth * share * float(terms.contracts) * units_a_pip(terms))
 
+    def fair_value(
+        self, terms: PerPointTerms, state: ContractState[None], market: MarketView
+    ) -> float:
+        """The value of a contract times their number."""
+        spot = market.tick.pips
+        distribution = self.distribution(terms, state, market)
+        worth = self.worth(spot, self.level(terms, state, spot), distribution)
+        return worth * float(terms.contracts) * units_a_pip(terms)
+
     def check_sale(self, terms: PerPointTerms, state: ContractState[None], now: int) -> None:
         """Raise `Refusal` also if it lasts for ticks, or ends soon (`no_sale_before_end`)."""
         super().check_sale(terms, state, now)

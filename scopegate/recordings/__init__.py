@@ -1,0 +1,1 @@
+"""Recordings of what clients and a gateway sent each other, and gateways that replay them."""
