@@ -28,12 +28,14 @@ def _fault(text: str, kinds: FaultKinds, registry: Registry) -> tuple[int | None
         elif value.isdecimal():
             app_id = int(value)
         else:
-            raise SettingsError(f"fault: {without_tokens(text)!r}: app must be the number of an app")
+            problem = f"fault: {text!r}: app must be the number of an app"
+            raise SettingsError(without_tokens(problem))
     try:
         calls = {call.name for call in registry}
         return app_id, kinds.parsed(" ".join(parts), calls)
-    except ApiError as problem:
-        raise SettingsError(without_tokens(f"fault: {text!r}: {in_words(problem)}")) from None
+    except ApiError as refused:
+        problem = f"fault: {text!r}: {in_words(refused)}"
+        raise SettingsError(without_tokens(problem)) from None
 
 
 def in_words(problem: ApiError) -> str:
