@@ -527,7 +527,7 @@ class Client(Calls):
 
     def _raise_if_ended(self) -> None:
         if self._end is not None:
-            raise self._end
+            raise self._end.with_traceback(None)  # else it grows each time
 
     def _post(self, text: bytes, made: _Call | None = None) -> None:
         """Put a message into the outbox of the present connection."""

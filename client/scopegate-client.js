@@ -452,7 +452,7 @@ class Subscription {
   #put(message) {
     const body = message[message.msg_type];
     if (
-      typeof body === "object" && !Array.isArray(body) &&
+      body !== null && typeof body === "object" && !Array.isArray(body) &&
       Object.keys(body).every((name) => name === "id")
     ) {
       return; // there is nothing yet, such as no open contract
@@ -619,7 +619,7 @@ class Call {
   fail(problem) {
     this.isDone = true;
     if (this.mayHaveHappened && !(problem instanceof ConnectionLost) &&
-        (problem instanceof AccessError || problem instanceof ClosedError)) {
+        (problem instanceof AccessError || !(problem instanceof CallError))) {
       problem = new ConnectionLost(this.name, problem.message, {
         may_have_happened: true,
         idempotency_key: this.key,
@@ -825,7 +825,7 @@ export class Client {
 
   #openStream(stream) {
     if (this.#end !== null) {
-      stream.end(this.#end instanceof AccessError ? this.#end : null);
+      stream.end(this.#endOfStreams);
       return;
     }
     this.#streams.delete(stream.reqId);
@@ -865,7 +865,13 @@ export class Client {
         socket.send(textOf({ req_id: this.#signIn, authorize: this.#token }));
       }
     };
-    socket.onmessage = ({ data }) => this.#received(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      try {
+        this.#received(JSON.parse(data));
+      } catch (cause) {
+        this.#finish(new ClientError(`The client has failed: ${cause}.`, { cause }));
+      }
+    };
     socket.onerror = () => {}; // `onclose` follows
     socket.onclose = ({ code, reason }) => this.#closed(code, reason);
   }
@@ -945,12 +951,16 @@ export class Client {
         made.fail(this.#end);
       }
     }
-    const error = this.#end instanceof AccessError ? this.#end : null;
     for (const stream of this.#streams.values()) {
-      [stream, ...stream.next].forEach((each) => each.end(error));
+      [stream, ...stream.next].forEach((each) => each.end(this.#endOfStreams));
     }
     this.#streams.clear();
     this.#onFirst?.reject(this.#end);
+  }
+
+  /** The error with which streams end; null if the client was closed. */
+  get #endOfStreams() {
+    return this.#end instanceof ClosedError ? null : this.#end;
   }
 
   #throwIfEnded() {
@@ -1009,6 +1019,9 @@ export class Client {
   #signedIn(message) {
     const { error } = message;
     if (error === undefined) {
+      if (message.authorize === undefined) {
+        throw new TypeError("the sign-in was not answered");
+      }
       this.account = message.authorize;
       this.#connected();
     } else if (SIGN_IN_LATER.has(error.code)) {

@@ -239,7 +239,7 @@ class Subscription:
         while not self._waiting:
             if self.is_closed:
                 if self.error is not None:
-                    raise self.error
+                    raise self.error.with_traceback(None)  # else it grows each time
                 raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
@@ -288,7 +288,7 @@ class Stream(Generic[EventT]):
     async def __aenter__(self) -> Self:
         await self._subscription.opened.wait()
         if self._subscription.error is not None:
-            raise self._subscription.error
+            raise self._subscription.error.with_traceback(None)
         return self
 
     async def __aexit__(

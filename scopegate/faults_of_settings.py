@@ -3,6 +3,7 @@
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.faults import Fault
 from scopegate.gateway.calls.registry import Registry
+from scopegate.gateway.calls.token_form import without_tokens
 from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.settings import Settings, SettingsError
 
@@ -27,14 +28,20 @@ def _fault(text: str, kinds: FaultKinds, registry: Registry) -> tuple[int | None
         elif value.isdecimal():
             app_id = int(value)
         else:
-            raise SettingsError(f"fault: {text!r}: app must be the number of an app")
+            problem = f"fault: {text!r}: app must be the number of an app"
+            raise SettingsError(without_tokens(problem))
     try:
         calls = {call.name for call in registry}
         return app_id, kinds.parsed(" ".join(parts), calls)
-    except ApiError as problem:
-        raise SettingsError(f"fault: {text!r}: {in_words(problem)}") from None
+    except ApiError as refused:
+        problem = f"fault: {text!r}: {in_words(refused)}"
+        raise SettingsError(without_tokens(problem)) from None
 
 
 def in_words(problem: ApiError) -> str:
-    """Return what is wrong with a fault, without the names of fields in a request."""
-    return " ".join((problem.details or {"": problem.message}).values())
+    """Return what is wrong with a fault: for each invalid option its name and a sentence."""
+    options = "options."
+    return " ".join(
+        f"{name.removeprefix(options)}: {text}" if name.startswith(options) else text
+        for name, text in (problem.details or {"": problem.message}).items()
+    )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from scopegate.gateway.calls.errors import ApiError, Disconnect
 from scopegate.schemas.fields import Int, Text
@@ -92,7 +93,12 @@ class Counts(NamedTuple):
 
 
 def _allowed_code(code: int) -> int:
-    Disconnect(code, "")
+    try:
+        Disconnect(code, "")
+    except ValueError:
+        raise PydanticCustomError(
+            "close_code", "Must be from 1000 to 1014, without 1004 to 1006, or from 3000 to 4999."
+        ) from None
     return code
 
 

@@ -76,7 +76,7 @@ def key_of(passthrough: dict[str, Any] | None, at_least: int = 1) -> str | None:
         raise input_validation_failed(
             {
                 "passthrough": f"{IDEMPOTENCY_KEY} must have {at_least} to {MAX_KEY_LENGTH}"
-                " characters, without spaces."
+                " printable ASCII characters, without spaces."
             }
         )
     if holds_token(key):  # keys may be stored

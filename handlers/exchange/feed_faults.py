@@ -245,7 +245,7 @@ class _StaleProposals(Effect[StaleProposals]):
     ) -> None:
         super().__init__(fault, strikes, chosen)
         self._earlier: dict[str, deque[Body]] = {}
-        """What was quoted for each request, the oldest first."""
+        """What was quoted for each request, the oldest first: once for each second."""
 
     def sent(self, sent: Sent) -> None:
         sent.messages = [self._shown(message) for message in sent.messages]
@@ -259,11 +259,12 @@ class _StaleProposals(Effect[StaleProposals]):
         earlier = self._earlier.setdefault(key, deque())
         if len(self._earlier) > MAX_REQUESTS:
             del self._earlier[next(iter(self._earlier))]
-        earlier.append(body)
+        if not earlier or earlier[-1]["spot_time"] != body["spot_time"]:
+            earlier.append(body)
         latest = body["spot_time"] - self.fault.seconds
         while len(earlier) > 1 and earlier[1]["spot_time"] <= latest:
             earlier.popleft()
-        if earlier[0] is body or not self.strikes():
+        if earlier[0]["spot_time"] == body["spot_time"] or not self.strikes():
             return message
         return {**message, "proposal": {**earlier[0], "id": body["id"]}}
 

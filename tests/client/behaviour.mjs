@@ -5,11 +5,13 @@
 // The test does what a line on standard output asks for, and answers with a line.
 import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
-import WebSocket from "ws";
+import WebSocket, { WebSocketServer } from "ws";
 
 const [module, url, direct, token, otherToken] = process.argv.slice(2);
-const { AccessError, Backoff, CallError, CallTimeout, Client, ClosedError, ConnectionLost, GapError } =
-  await import(module);
+const {
+  AccessError, Backoff, CallError, CallTimeout, Client, ClientError, ClosedError, ConnectionLost,
+  GapError,
+} = await import(module);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const options = { WebSocket, backoff: new Backoff({ first: 0.005, longest: 0.05 }) };
 const RISE = {
@@ -142,6 +144,35 @@ const tests = {
     const ended = await fails(entries.next(), AccessError);
     assert.equal(ended.code, "InvalidToken");
     await fails(client.balance(), AccessError);
+  },
+
+  async "a gateway that speaks nonsense ends the client"() {
+    const server = new WebSocketServer({ port: 0 });
+    const address = `ws://127.0.0.1:${server.address().port}`;
+    server.on("connection", (socket) => socket.on("message", () => socket.send("nonsense")));
+    const client = await Client.open(address, null, options);
+    const ticks = client.ticks("R_100");
+    for (const ending of [ticks.next(), client.time()]) {
+      assert.match((await fails(ending, ClientError)).message, /has failed: SyntaxError/);
+    }
+    server.removeAllListeners("connection");
+    server.on("connection", (socket) => socket.on("message", () => socket.send("[]")));
+    const unanswered = await fails(Client.open(address, token, options), ClientError);
+    assert.match(unanswered.message, /sign-in was not answered/);
+    server.close();
+  },
+
+  async "an event of a stream may be null"() {
+    const server = new WebSocketServer({ port: 0 });
+    server.on("connection", (socket) => socket.on("message", (text) => {
+      const reply = { req_id: JSON.parse(text).req_id, msg_type: "own", own: null };
+      socket.send(JSON.stringify({ ...reply, subscription: { id: "1" } }));
+    }));
+    const client = await Client.open(`ws://127.0.0.1:${server.address().port}`, null, options);
+    const [event] = await taken(client.subscribe({ own: 1 }), 1);
+    assert.equal(event.own, null);
+    client.close();
+    server.close();
   },
 
   async "closing ends iterations and calls"(client, other) {

@@ -149,6 +149,14 @@ def test_the_same_request_again_is_answered_with_a_stale_price(scopegate: LiveGa
         assert again["id"] != first["id"]
 
 
+def test_requests_within_a_second_are_remembered_once(scopegate: LiveGateway) -> None:
+    stale = scopegate.fault("stale_proposals", seconds=600)
+    with bot(scopegate) as client:
+        spots = {client.ask(**PROPOSAL)["proposal"]["spot_time"] for _ in range(5)}
+    assert len(spots) == 1
+    assert stale.strikes == 0
+
+
 def test_every_time_of_the_market_is_wrong(scopegate: LiveGateway) -> None:
     scopegate.fault("wrong_clock", seconds=90)
     now = int(scopegate.clock.now())

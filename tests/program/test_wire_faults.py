@@ -8,10 +8,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from scopegate.gateway.calls.injecting import MAX_DELAYED
+from scopegate.gateway.calls.token_form import new_owner_token
 from scopegate.gateway.calls.wire_faults import FaultKinds
 from scopegate.settings import SettingsError
 from scopegate.testkit import LiveGateway, live_gateway
 from tests.program.faulty_sessions import BUY, TICKS, bot
+
+TOKEN = new_owner_token()
 
 
 def codes(messages: list[Any]) -> list[str]:
@@ -292,9 +295,11 @@ def test_a_fault_is_of_one_app(scopegate: LiveGateway) -> None:
         ("explode", {}, "There is no fault 'explode'. There are: latency, lost_reply,"),
         ("drop", {}, "Give before or after, with the name of a call, and not both. The options"),
         ("drop", {"after": "buy", "before": "buy"}, "and not both."),
-        ("drop", {"after": "buy", "code": 1005}, "The options of drop are: chance, times, skip"),
+        ("drop", {"after": "buy", "code": 1005}, "code: Must be from 1000 to 1014, without 1004"),
+        ("drop", {"after": "buy", "code": 5000}, "3000 to 4999. The options of drop are: chance"),
         ("drop", {"after": "bye"}, "There is no call bye."),
-        ("latency", {"seconds": 1}, "Unknown field. The options of latency are: chance, times"),
+        ("latency", {"jitter": -1}, "fault: jitter: Input should be greater than or equal to 0."),
+        ("latency", {"seconds": 1}, "seconds: Unknown field. The options of latency are: chance"),
         ("lost_reply", {}, "Field required. The options of lost_reply are"),
     ],
 )
@@ -330,6 +335,8 @@ def test_the_settings_have_faults_of_one_app() -> None:
         ({"fault": ["explode"]}, "fault: 'explode': There is no fault 'explode'."),
         ({"fault": ["drop buy"]}, "'buy' is not of the form name=value. The options of drop are"),
         ({"fault": ["latency app=mine"]}, "app must be the number of an app"),
+        ({"fault": [f"latency {TOKEN}"]}, "'latency <not shown>': '<not shown>' is not of the"),
+        ({"fault": [f"latency app={TOKEN}"]}, "'latency app=<not shown>': app must be"),
         ({"fault": ["latency"], "allowed_host": ["example.com"]}, "set allow_faults too"),
     ],
 )

@@ -380,7 +380,9 @@ async def test_a_call_with_a_secret_needs_a_long_key(world: World, name: str) ->
 async def test_a_key_that_is_none_is_refused(world: World, wrong: object) -> None:
     client = await signed_in(world)
     request = {**REGISTER, "passthrough": {"idempotency_key": wrong}}
-    assert await client.refused(request) == "InputValidationFailed"
+    error = (await client.ask(request))["error"]
+    assert error["code"] == "InputValidationFailed"
+    assert "printable ASCII characters, without spaces" in error["details"]["passthrough"]
 
 
 @pytest.mark.parametrize("name", ["api_token", "app_secret", "new_account_real", "token_create"])
