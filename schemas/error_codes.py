@@ -134,6 +134,7 @@ PURCHASE: Final = (
     "BarrierValidationError",
     "ContractBuyValidationError",
     "ContractCreationFailure",
+    "IdempotencyKeyReused",
     "InsufficientBalance",
     "InvalidContractProposal",
     "InvalidOfferings",

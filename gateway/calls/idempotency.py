@@ -64,6 +64,15 @@ OWN: Final = Idempotency.OWN
 """The handler finds what it did under a key by itself."""
 
 
+def key_reused() -> ApiError:
+    """Return the error for a key that was used for another request of the same call."""
+    return ApiError(
+        KEY_REUSED,
+        "This idempotency_key was used for another request of the same call. Nothing was done. Use"
+        " a new key for a new request.",
+    )
+
+
 def key_of(passthrough: dict[str, Any] | None, at_least: int = 1) -> str | None:
     """Return the key of a request, or `None`. Raises `InputValidationFailed` for an invalid key.
 
@@ -131,11 +140,7 @@ class KeyedRequest:
         text = _cipher(self.secret).decrypt(data[:_NONCE], data[_NONCE:], self.digest)
         request, reply = orjson.loads(text)
         if request != self.request:
-            raise ApiError(
-                KEY_REUSED,
-                "This idempotency_key was used for another request of the same call. Nothing was"
-                " done. Use a new key for a new request.",
-            )
+            raise key_reused()
         return True, reply
 
     def check(self, reader: Snapshot) -> None:

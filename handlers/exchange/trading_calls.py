@@ -15,7 +15,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from scopegate.exchange.book import BoughtContract, ClosedContract, Purchase
+from scopegate.exchange.book import BoughtContract, ClosedContract, Contract, Purchase
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.quote_request import QuoteRequest
@@ -38,6 +38,7 @@ from scopegate.gateway.calls.idempotency import (
     AlreadyAnsweredError,
     KeyedRequest,
     key_of,
+    key_reused,
     recorder,
 )
 from scopegate.gateway.calls.registry import Stream, call
@@ -120,6 +121,8 @@ class Trading:
             bought = await self._desk.bought_with(grant.loginid, key)
         if bought is None:
             bought = await self._buy_once(request, session, grant, key)
+        if not bought.is_new:
+            _check_same(request, session, grant, bought.contract)
         reply: BuyReply = {"buy": _receipt(bought)}
         if not request.subscribe:
             return reply
@@ -456,6 +459,20 @@ def _bought_for_one(masked_token: str, bought: BoughtContract) -> BoughtForOne:
         "token": masked_token,
         "transaction_id": receipt["transaction_id"],
     }
+
+
+def _check_same(request: Buy, session: Session, grant: Grant, before: Contract) -> None:
+    """Raise `ApiError` if the key of a purchase was used for another type, symbol or app.
+
+    Prices and moments differ between two attempts, so they are not compared.
+    """
+    wanted = request.parameters
+    is_same = grant.app_id is None or before.app_id == session.app_id
+    if wanted is not None:
+        begin = f"{wanted.contract_type}_{wanted.symbol}_"
+        is_same = is_same and before.shortcode.startswith(begin)
+    if not is_same:
+        raise key_reused()
 
 
 def _sell_reply(closed: ClosedContract) -> SellReply:

@@ -275,6 +275,27 @@ async def test_a_retried_purchase_is_the_same_contract(world: World) -> None:
         assert refused["error"]["code"] == "InputValidationFailed"
 
 
+async def test_a_key_of_another_purchase_or_app_buys_nothing(world: World) -> None:
+    key = {"passthrough": {"idempotency_key": "order-1"}}
+    mine, other = await world.app("trade"), await world.app("trade")
+    clients = []
+    for app in (mine, mine, other):
+        clients.append(world.connect(app_id=app.id))
+        await clients[-1].authorize(await world.token(app=app))
+    first = await buy(clients[0], RISE, **key)
+    assert (await buy(clients[1], RISE, **key))["buy"] == first["buy"]
+    for client, changed in (
+        (clients[1], {"contract_type": "PUT"}),
+        (clients[1], {"symbol": "R_50"}),
+        (clients[2], {}),
+    ):
+        refused = await buy(client, RISE | changed, **key)
+        assert refused["error"]["code"] == "IdempotencyKeyReused"
+    owner = await trader(world)
+    assert (await buy(owner, RISE, **key))["buy"] == first["buy"]
+    assert len((await owner.ask({"portfolio": 1}))["portfolio"]["contracts"]) == 1
+
+
 async def test_nobody_buys_for_more_than_they_have(world: World) -> None:
     client = await trader(world)
     await world.credit(-999_000)
