@@ -30,7 +30,7 @@ from tests.served import Served, over_sockets
 
 MEASURED = re.compile(
     r"/program/|/monitoring/|/store/test_copying|/process/test_(check|commands|doctor|gateways"
-    r"|machine_faults|market|serve|start_up|tls|wall_clock|workers|writer_process)\.py$"
+    r"|machine_faults|market|recording|serve|start_up|tls|wall_clock|workers|writer_process)\.py$"
 )
 """Tests whose gateways count for the coverage; others start such processes, too."""
 STATE_MACHINE = re.compile(r"_machine\.py$")

@@ -1,16 +1,21 @@
 """The generated calls: what a type checker accepts and refuses, and what they are made from."""
 
+import inspect
 import subprocess
 import sys
 import typing
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from docs import client_calls
-from scopegate.client import calls, messages, streams
+from scopegate.client import Stream, calls, messages, streams
+from scopegate.client.calls import Calls
 from tests.product_files import ROOT
+from tests.served import our_calls
 
 PROGRAM = """
 from decimal import Decimal
@@ -129,3 +134,56 @@ def test_importing_the_client_imports_nothing_of_the_gateway() -> None:
     ours = {"scopegate", "scopegate.client"}
     ours |= {f"scopegate.client.{name}" for name in ("backoff", "calls", "client", "errors")}
     assert set(done.stdout.split()) == {*ours, "scopegate.client.streams"}
+
+
+class Noted(Calls):
+    """Notes what a method asks for."""
+
+    noted: tuple[str, dict[str, Any], object, object]
+
+    async def _body(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        timeout: float | None,  # noqa: ASYNC109 - as in the class
+        key: str | None = None,
+    ) -> Any:
+        self.noted = name, dict(arguments), timeout, key
+        return self
+
+    _fields = _body
+
+    def _stream(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        after: int | None = None,
+        *,
+        whole: bool = False,
+    ) -> Stream[Any]:
+        self.noted = name, dict(arguments), after, None
+        return cast("Stream[Any]", self)
+
+
+METHODS = {
+    name: method
+    for name, method in inspect.getmembers(Calls, inspect.isfunction)
+    if not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+async def test_a_method_asks_for_its_call_with_each_argument(name: str) -> None:
+    given = {each: object() for each in inspect.signature(METHODS[name]).parameters}
+    del given["self"]
+    asking = Noted()
+    asked = METHODS[name](asking, **given)
+    assert (await asked if inspect.isawaitable(asked) else asked) is asking
+    call_name, arguments, timeout, key = asking.noted
+    call = our_calls()[call_name]
+    assert arguments.keys() <= call.request.model_fields.keys()
+    assert timeout is given.pop("timeout", None) or timeout is given.pop("after")
+    assert key is given.pop("idempotency_key", None)
+    assert {id(value) for value in given.values()} == {
+        id(value) for value in arguments.values() if value is not None
+    }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scopegate import market_start
+from scopegate.own_markets import OwnMarkets
 from scopegate.paper_exchange import clock, origin
 from scopegate.runtime.clock import RunningClock
 from scopegate.runtime.siblings import Siblings
@@ -163,11 +164,11 @@ async def test_gateways_that_start_at_the_same_time_have_one_time(
         run_once(path, lambda opened: market_start.run(opened, lambda: 2e9, settings.speed, 2e9))
     store = store_at(stores.at(path))
     await store.open()
-    async with origin(store, settings, first) as begun:
+    async with origin(store, settings, first, OwnMarkets()) as begun:
         later = time.monotonic() + 0.05
         while time.monotonic() < later:
             pass
-        async with origin(store, settings, second) as joined:
+        async with origin(store, settings, second, OwnMarkets()) as joined:
             behind = clock(begun, settings).now() - clock(joined, settings).now()
             assert abs(behind) < 10  # of the 50 seconds that have passed
     await store.close()
