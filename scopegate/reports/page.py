@@ -43,6 +43,7 @@ $style
 .report-key.actual { border-color: var(--accent); }
 .report-key.expected { border-color: var(--warning); border-top-style: dashed; }
 h1 { overflow-wrap: anywhere; }
+.numeric { white-space: nowrap; }
   </style>
 </head>
 <body>
