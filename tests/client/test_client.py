@@ -511,3 +511,33 @@ async def test_a_message_that_breaks_the_connection_is_not_sent_again() -> None:
 def test_each_error_is_an_error_of_the_client() -> None:
     for kind in (AccessError, CallError, CallTimeout, ClosedError, ConnectionLost, GapError):
         assert issubclass(kind, ClientError)
+
+
+async def test_what_cannot_be_asked_is_refused_before_it_is_sent(place: Place) -> None:
+    with pytest.raises(ValueError, match="ws://"):
+        Client("http://127.0.0.1:5555")
+    client = place.client()
+    async with client:
+        with pytest.raises(ClosedError, match="once"):
+            await client.__aenter__()
+        with pytest.raises(ValueError, match="subscribe"):
+            await client.call({"balance": 1, "subscribe": 1})
+        with pytest.raises(TypeError, match="object"):
+            await client.call({"ping": object()})
+        assert await client.ping() == "pong"
+    with pytest.raises(ClosedError):
+        await client.ping()
+
+
+async def test_a_stream_that_cannot_be_opened_again_for_now_is_tried_again(place: Place) -> None:
+    async with await place.trader() as client:
+        entries = client.transactions(after=0)
+        [opening] = await taken(entries, 1)
+        assert opening["amount"] > 0
+        await client.call({"fault_start": "internal_error", "options": {"call": "transaction"}})
+        place.proxy.cut()
+        await client.buy(price=10, parameters=RISE)
+        [bought] = await taken(entries, 1)
+        assert bought["amount"] == -10
+        [fault] = (await client.call({"fault_list": 1}))["fault_list"]
+        assert fault["strikes"] == 1
