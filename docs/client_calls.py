@@ -212,6 +212,15 @@ def literal(schema: Schema) -> str:
     return ", ".join(quoted(value) for value in values)
 
 
+def values_schema(schema: Schema) -> Schema:
+    """Return the schema of the values of an object with any keys; an empty one allows all."""
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict):
+        return more
+    named: dict[str, Schema] = schema.get("patternProperties", {})
+    return next(iter(named.values()), {})
+
+
 def type_of(schema: Schema, *, given: bool, prefix: str = "") -> str:
     """Return the type of a schema; `given` is whether it is part of a request."""
 
@@ -230,10 +239,7 @@ def type_of(schema: Schema, *, given: bool, prefix: str = "") -> str:
     if kind == "array":
         return f"list[{inside(schema['items'])}]"
     if kind == "object":
-        more = schema.get("additionalProperties")
-        if not isinstance(more, dict):
-            more = next(iter(schema.get("patternProperties", {}).values()), {})
-        return f"dict[str, {inside(more)}]"
+        return f"dict[str, {inside(values_schema(schema))}]"
     words: dict[str | None, str] = {
         "integer": "int",
         "number": f"{prefix}Number" if given else "float",
@@ -633,10 +639,7 @@ def ts_type(schema: Schema) -> str:
     if kind == "array":
         return f"Array<{ts_type(schema['items'])}>"
     if kind == "object":
-        more = schema.get("additionalProperties")
-        if not isinstance(more, dict):
-            more = next(iter(schema.get("patternProperties", {}).values()), {})
-        return f"Record<string, {ts_type(more)}>"
+        return f"Record<string, {ts_type(values_schema(schema))}>"
     words: dict[str | None, str] = {
         "integer": "number",
         "number": "number",

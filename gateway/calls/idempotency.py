@@ -7,8 +7,8 @@ Rules:
 - The same request again gets the recorded reply; another request under the key is refused. Whether
   the caller may make the call is checked first, as for every request.
 - The database has neither the key nor anything that a reply says: a row is found by a digest, and
-  encrypted with another value that is derived from the key. So whoever does not know the key cannot
-  read it, unless the key can be guessed: calls with secrets need one of `SECRET_KEY_LENGTH`.
+  encrypted with another value that is derived from the key. So nobody can read it without
+  the key, unless the key can be guessed: calls with secrets need one of `SECRET_KEY_LENGTH`.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 Rules:
 - Only messages to the connection change. The market, its settlement and what others are shown stay
-  as they are, so a contract that was bought in sight of a wrong price is settled by the right one.
+  as they are, so a contract bought when a wrong price was shown is settled by the right one.
 - Each connection begins with a right feed: a client that connects again gets rid of a fault that
   has struck as often as it may.
 - What is remembered for a connection is bounded.

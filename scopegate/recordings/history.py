@@ -93,7 +93,7 @@ class History:
             recorder.close()
 
     def read(self) -> tuple[list[Entry], Masks]:
-        """Return it as `lines.read` returns a file, and what stands for its secrets."""
+        """Return it as `lines.read` returns a file, and the placeholders of its secrets."""
         file = io.BytesIO()
         recorder = Recorder(file, self._secret_fields)
         self.write(recorder, with_leaving=True)

@@ -50,7 +50,7 @@ def is_secret_value(value: object) -> bool:
 
 
 def is_placeholder(value: object) -> bool:
-    """Whether a value of a recording stands for a secret."""
+    """Whether a value of a recording is the placeholder of a secret."""
     return isinstance(value, str) and _PLACEHOLDER.fullmatch(value) is not None
 
 

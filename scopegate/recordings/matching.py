@@ -20,7 +20,7 @@ from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED
 CHOSEN_BY_CLIENT: Final = frozenset({"req_id", "passthrough"})
 _NOT_CALLS: Final = CHOSEN_BY_CLIENT | {"loginid", "subscribe"}
 MISSING: Final = "<missing>"
-"""Stands for a field that one of two messages does not have."""
+"""In place of a field that one of two messages does not have."""
 
 
 def call_of(message: Mapping[str, Any] | None) -> str:

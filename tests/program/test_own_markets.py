@@ -1,4 +1,4 @@
-"""Files of own markets: what is no text file of prices is refused, and what was read is shared."""
+"""Files of own markets: other files than texts of prices are refused, and a market is read once."""
 
 from pathlib import Path
 
