@@ -46,7 +46,7 @@ def test_a_device_gets_what_its_user_allows(page: Page, gateway: Served, app_id:
     page.get_by_role("button", name="Allow Box").click()
     expect(page.get_by_role("heading", name="Access granted")).to_be_focused()
     expect(asked).to_contain_text("Return to your device")
-    assert page.evaluate("sessionStorage.length") == 0  # the sign-in was made for this
+    page.wait_for_function("sessionStorage.length === 0")  # the sign-in was made for this
 
     token = polled(gateway, app_id, codes)
     assert token["scope"] == "read"

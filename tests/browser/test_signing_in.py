@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Error, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.programs import refusal_of
@@ -46,6 +46,32 @@ def test_a_password_signs_in_and_a_wrong_one_is_told_so(page: Page, ada: Served)
     expect(page.get_by_role("banner")).to_contain_text(EMAIL)
     expect(page.get_by_role("heading", name="Your tokens")).to_be_visible()
     assert PASSWORD not in page.evaluate("JSON.stringify({...sessionStorage})")
+
+
+def test_a_sign_in_that_takes_too_long_can_be_repeated(page: Page, ada: Served) -> None:
+    overdue = ["sign_in"]
+
+    def on_the_way(client: WebSocketRoute) -> None:
+        gateway = client.connect_to_server()
+
+        def forward(text: str | bytes) -> None:
+            request = json.loads(text)
+            if overdue and overdue[0] in request:
+                overdue.clear()
+                error = {"code": "Timeout", "message": "Timeout"}
+                reply = {"req_id": request["req_id"], "msg_type": "sign_in", "error": error}
+                client.send(json.dumps(reply))
+            else:
+                gateway.send(text)
+
+        client.on_message(forward)
+
+    page.route_web_socket("**/websockets/v3*", on_the_way)
+    page.goto("/tokens")
+    sign_in(page)
+    expect(page.get_by_role("alert")).to_contain_text("The gateway took too long to answer.")
+    sign_in(page)
+    expect(page.get_by_role("banner")).to_contain_text(EMAIL)
 
 
 def test_it_survives_a_reload_of_its_own_tab_and_nothing_else(

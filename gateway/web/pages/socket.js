@@ -24,7 +24,7 @@ const RESTART = "ServiceRestart";
 /** What a request or a stream fails with: `message` for people, `code` for programs. */
 export class ApiError extends Error {
   constructor({ code, message, details }) {
-    super(message);
+    super(code === "Timeout" ? TIMEOUT : message); // the gateway's own text is one word
     this.name = "ApiError";
     this.code = code;
     this.details = details ?? {};
@@ -41,6 +41,8 @@ const LOST = {
   code: "ConnectionLost",
   message: "The connection to the gateway was lost. Try again once it is back.",
 };
+const TIMEOUT =
+  "The gateway took too long to answer. Check whether it was done anyway before you try again.";
 const CLOSED = {
   code: "ConnectionClosed",
   message: "This connection to the gateway is closed.",
