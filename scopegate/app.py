@@ -140,7 +140,7 @@ async def compose(
         )
     left_out = [*omit, *settings.omit_call]
     composition = composition_of(plugins, settings.handlers, settings.without, left_out)
-    composition.check()  # a wrong declaration is reported before a file is created
+    registry = composition.check()  # a wrong declaration is reported before a file is created
     if EXCHANGE not in {plugin.name for plugin in composition.plugins}:
         settings.refuse_market()
     own = _settings_of(settings, composition.plugins, options or {})
@@ -175,7 +175,7 @@ async def compose(
                 Metrics: metrics,
                 Profile: profile,
                 Residence: Residence(settings.residence),
-                Scopes: composition.scopes(),
+                Scopes: registry.scopes,
                 Settings: settings,
                 Siblings: siblings,
                 Store: store,
@@ -192,7 +192,6 @@ async def compose(
             observers.append(stack.enter_context(tracing(settings.traces_to)))
         handling = Handling(observers)
         services.add(Handling, handling)
-        registry = Registry(services[Scopes])
         services.add(Registry, registry)
         mail_server = settings.mail_server()
         if mail is None and (mail_server is not None or settings.letters_in_log):
@@ -204,7 +203,7 @@ async def compose(
             *(each for plugin in composition.plugins for each in plugin.handlers),
         ):
             made[handler] = await services.make(handler)
-        composition.fill(registry, lambda handler: made[handler])
+        registry.bind(made.__getitem__)
         for handler, one in made.items():
             services.add(handler, one)
         access: Access = await services.get(Access)

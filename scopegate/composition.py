@@ -140,7 +140,7 @@ class Composition:
         return Scopes([*declared.values(), *(each for each in SCOPES if each not in declared)])
 
     def check(self) -> Registry:
-        """Return every call without running a gateway; the calls can be read but not made.
+        """Return every call; they can be read, and made once the registry is bound to handlers.
 
         Raises `DeclarationError` for every declaration that would stop a start.
         """
@@ -155,7 +155,7 @@ class Composition:
         background = [each for plugin in self.plugins for each in plugin.background]
         services.check(background, {*self._given(), *handlers})
         registry = Registry(self.scopes())
-        self.fill(registry, lambda handler: handler)
+        self._fill(registry)
         return registry
 
     def _check_names(self, plugin: Plugin) -> None:
@@ -210,18 +210,18 @@ class Composition:
         own = {plugin.settings for plugin in self.plugins if plugin.settings is not None}
         return {*GIVEN, *own}
 
-    def fill(self, registry: Registry, made: Callable[[type], object]) -> None:
-        """Add the calls of all handlers to a registry; `made` returns the object for a class.
+    def _fill(self, registry: Registry) -> None:
+        """Add the calls of all handlers to a registry.
 
         If several calls have a name in `omit`, the first is left out: the gateway's come first.
         """
         left = self.omit
         for handler in HANDLERS:
-            left -= registry.add(made(handler), trusted=True, omit=left)
+            left -= registry.add(handler, trusted=True, omit=left)
         for plugin in self.plugins:
             for handler in plugin.handlers:
                 left -= registry.add(
-                    made(handler), trusted=plugin.trusted, omit=left, errors=plugin.errors or {}
+                    handler, trusted=plugin.trusted, omit=left, errors=plugin.errors or {}
                 )
         for plugin in self.plugins:
             for name, reply in plugin.replies.items():

@@ -500,7 +500,7 @@ async def world(
     files = _named_files(market or {})
     begin = start
     if begin is None:
-        first = first_moment(chosen(market=files).market_files)
+        first = first_moment(chosen(market=files).market_files) if files else None
         begin = NOON if first is None else first
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock = HandClock(begin)

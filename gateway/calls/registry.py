@@ -205,10 +205,8 @@ class Call:
     """The kinds of streams that it may open."""
     names: Names
     """The names that its request may contain: scopes and kinds of streams of this gateway."""
-    group: str
-    """The name of the handler class."""
-    group_sentence: str
-    """The first paragraph of the handler class's docstring."""
+    handler: type
+    """The class with its handler, a method."""
     description: str
     request: type[Request]
     replies: tuple[type, ...]
@@ -242,6 +240,16 @@ class Call:
             validate = functools.partial(validate, context=self.names)
         object.__setattr__(self, "validate", validate)
         return validate(message)
+
+    @property
+    def group(self) -> str:
+        """The name of the handler class."""
+        return self.handler.__name__
+
+    @property
+    def group_sentence(self) -> str:
+        """The first paragraph of the handler class's docstring."""
+        return _first_sentence(inspect.getdoc(self.handler) or "")
 
     @property
     def sentence(self) -> str:
@@ -285,7 +293,7 @@ class Registry:
     @staticmethod
     def declares_calls(handler: type) -> bool:
         """Whether a method of the class is a call."""
-        return any(hasattr(member, _MARK) for _, member in inspect.getmembers(handler, callable))
+        return bool(_declarations(handler))
 
     def add(
         self,
@@ -298,7 +306,7 @@ class Registry:
         """Register the calls of the object's class, except those to `omit`; return those omitted.
 
         `errors` are the exceptions of its handlers that are not bugs. If `handler` is a class, not
-        an object, its calls can be read but not made.
+        an object, its calls can be read, and made once there is an object (`bind`).
 
         `trusted` are handlers of which two things are known. Their first step needs no current
         task, so it runs at once and a task is created only if it suspends; Python 3.11 has no eager
@@ -307,24 +315,26 @@ class Registry:
         """
         declaring = handler if isinstance(handler, type) else type(handler)
         group = declaring.__name__
-        found = False
-        omitted: set[str] = set()
-        for attribute, member in inspect.getmembers(declaring, callable):
-            declaration = getattr(member, _MARK, None)
-            if declaration is not None:
-                found = True
-                if declaration.name in omit:
-                    omitted.add(declaration.name)
-                    continue
-                new = self._declared(
-                    declaration, getattr(handler, attribute), declaring, trusted, errors
-                )
-                if not trusted:  # the tests check our own calls; it takes a while
-                    _check_replies(new)
-                self._add(new)
-        if not found:
+        declarations = _declarations(declaring)
+        if not declarations:
             raise DeclarationError(f"{group} has no calls: put @call on its methods")
+        omitted: set[str] = set()
+        for attribute, declaration in declarations:
+            if declaration.name in omit:
+                omitted.add(declaration.name)
+                continue
+            method = getattr(handler, attribute)
+            new = self._declared(declaration, method, declaring, trusted, errors)
+            if not trusted:  # the tests check our own calls; it takes a while
+                _check_replies(new)
+            self._add(new)
         return frozenset(omitted)
+
+    def bind(self, made: Callable[[type], object]) -> None:
+        """Have the calls of classes made by objects of theirs; `made` returns that of a class."""
+        for each in self._calls.values():
+            method = types.MethodType(each.invoke, made(each.handler))
+            object.__setattr__(each, "invoke", method)
 
     def _declared(
         self,
@@ -378,8 +388,7 @@ class Registry:
             rate=policy.get("rate", Rate.GENERAL),
             kinds=_kinds(where, policy.get("streams", name if streams else ())),
             names=self.names,
-            group=group,
-            group_sentence=_first_sentence(inspect.getdoc(handler) or ""),
+            handler=handler,
             description=description,
             request=request,
             replies=replies,
@@ -469,6 +478,16 @@ class Registry:
 
 
 @functools.cache  # tests start many gateways in one process
+def _declarations(handler: type) -> tuple[tuple[str, _Declaration], ...]:
+    """Return the names of the methods of a class that are calls, with their declarations."""
+    return tuple(
+        (attribute, getattr(member, _MARK))
+        for attribute, member in inspect.getmembers(handler, callable)
+        if hasattr(member, _MARK)
+    )
+
+
+@functools.cache
 def _signature(
     where: str, function: Callable[..., Any]
 ) -> tuple[type[Request], tuple[type, ...], bool]:
@@ -612,7 +631,7 @@ def _error_codes(
     )
 
 
-@functools.cache  # a start declares calls twice: to check them, and to make them
+@functools.cache  # tests start many gateways in one process
 def _undescribed(reply: type) -> str | None:
     """Return why a type has no JSON Schema; `None` if it has one."""
     try:
