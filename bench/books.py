@@ -55,7 +55,7 @@ from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Account, Posting
 from scopegate.exchange.rules import MAX_OPEN_POSITIONS, Margins
-from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access import token_management, tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.handlers.exchange.trading_restrictions import TradingRestrictionKinds
 from scopegate.runtime.clock import WallClock
@@ -274,7 +274,7 @@ def traders_of(db: Path, count: int, restrictions: Mapping[str, Any] | None = No
 
     def job(transaction: Transaction) -> list[str]:
         return [
-            tokens.create_restricted(
+            token_management.create_restricted(
                 transaction, kinds, tokens.NewToken(account.loginid, "Bench", SCOPES), values
             )
             for account in open_accounts(transaction, count)

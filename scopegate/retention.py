@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from scopegate.gateway.access import audit, codes, devices, issuing, tokens, verification
-from scopegate.gateway.access.tokens import MAX_USES
+from scopegate.gateway.access.token_uses import MAX_USES
 from scopegate.gateway.access.users import MAX_SIGN_INS
 from scopegate.gateway.calls import idempotency
 from scopegate.runtime.clock import Clock

@@ -31,7 +31,7 @@ from scopegate.app import Running, compose
 from scopegate.exchange import ledger as accounts
 from scopegate.exchange.ledger import Account
 from scopegate.framework import Gateway
-from scopegate.gateway.access import apps, passwords, tokens, users
+from scopegate.gateway.access import apps, passwords, token_management, tokens, users
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.mail import Letter
 from scopegate.gateway.access.restrictions import RestrictionKinds
@@ -292,7 +292,7 @@ class Scene:
         def job(transaction: Transaction) -> str:
             if app is None:
                 new = tokens.NewToken(target, name, chosen)
-                return tokens.create_restricted(transaction, kinds, new, values)
+                return token_management.create_restricted(transaction, kinds, new, values)
             owner = _owner_of(transaction, target)
             return tokens.create(
                 transaction,

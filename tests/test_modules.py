@@ -122,6 +122,8 @@ TESTED_BY: dict[str, str] = {
     "gateway/web/site.py": "tests/gateway/test_http.py",
     # The calls.
     "gateway/access/restrictions.py": "tests/scenarios/test_restricted_tokens.py",
+    "gateway/access/token_management.py": "tests/scenarios/test_restricted_tokens.py",
+    "gateway/access/token_uses.py": "tests/scenarios/test_tokens.py",
     "handlers/exchange/absent_traders.py": "tests/scenarios/test_restricted_tokens.py",
     "handlers/exchange/account_calls.py": "tests/exchange/test_ledger.py",
     "handlers/exchange/trading_restrictions.py": "tests/process/test_caps.py",
@@ -271,6 +273,7 @@ SHOWN_BY: dict[str, str] = {
     "scopegate/faults_of_settings.py": "test_the_settings_have_faults",
     # Numbers of a running gateway, which are read over HTTP.
     "gateway/access/restrictions.py": "test_a_token_works_from_its_networks_alone",
+    "gateway/access/token_management.py": "test_a_token_only_makes_restrictions_stricter",
     "gateway/access/overview.py": "test_many_connections_are_counted_and_the_busiest_listed",
     "gateway/calls/handling.py": "test_metrics_count_what_clients_do",
     "gateway/web/metrics_page.py": "test_a_token_admits_to_the_metrics",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scopegate.gateway.access import apps, token_hints, tokens
+from scopegate.gateway.access import apps, token_hints, token_uses, tokens
 from scopegate.gateway.access.accounts import Account
 from scopegate.gateway.access.apps import AppLink
 from scopegate.gateway.access.token_hints import TokenFacts
@@ -106,7 +106,7 @@ def _calls_of(
             calls.setdefault(row["token_id"], set()).add(row["call"])
             rows_of[row["token_id"]] += row["addresses"]
     # What a token without all uses has done is not known of its parents either.
-    overfull = {token_id: {""} for token_id, rows in rows_of.items() if rows >= tokens.MAX_USES}
+    overfull = {token_id: {""} for token_id, rows in rows_of.items() if rows >= token_uses.MAX_USES}
     return (
         token_hints.calls_with_children(calls, parents),
         frozenset(token_hints.calls_with_children(overfull, parents)),

@@ -15,21 +15,18 @@ Rules:
 
 import math
 import time
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 from scopegate.gateway.access import audit, restrictions
 from scopegate.gateway.access.audit import Event
-from scopegate.gateway.access.restrictions import InForce, Owner, RestrictionKinds
+from scopegate.gateway.access.restrictions import InForce
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import (
     ApiError,
     authorization_required,
-    input_validation_failed,
 )
-from scopegate.schemas.restriction_messages import Restrictions
 from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 MAX_PER_USER = 100
@@ -40,9 +37,6 @@ MAX_PER_AUTHORIZATION = 20
 
 With `api_token` it may create as many again for the account: a further one is refused.
 """
-
-MAX_USES = 500
-"""The latest uses that are kept for a token, one row per call and address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +66,6 @@ class ExpiryChanged(Announcement):
     ids: list[int]
     expires_at: float | None
     """In epoch seconds of real time; `None` if they no longer expire."""
-
-
-REPLACED = "replaced"
-"""What the name of a token ends with whose secret was replaced, while the old one still works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,7 +443,7 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
     """
     ended = [
         row
-        for token_id in _with_descendants(transaction, ids)
+        for token_id in with_descendants(transaction, ids)
         for row in transaction.all(
             "UPDATE tokens SET ended_at = ? WHERE id = ? AND ended_at IS NULL"
             " RETURNING id, masked, loginid",
@@ -480,7 +470,7 @@ def _record(transaction: Transaction, event: Event, rows: Iterable[Row]) -> None
         audit.record(transaction, event, user_id, tokens=list(masked), masked=list(masked.values()))
 
 
-def _with_descendants(reader: Snapshot, ids: Iterable[int]) -> list[int]:
+def with_descendants(reader: Snapshot, ids: Iterable[int]) -> list[int]:
     """Return these tokens and all their descendants that have not ended."""
     found: dict[int, None] = {}
     for token_id in ids:
@@ -524,14 +514,18 @@ def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
 def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> list[int]:
     """End every token of an authorization, also its refresh tokens; return their ids."""
     transaction.execute("DELETE FROM refresh_tokens WHERE link_id = ?", link_id)
-    return end(transaction, _ids(_of_link(transaction, link_id)), by=by)
+    return end(transaction, ids_of_link(transaction, link_id), by=by)
 
 
 def _of_link(reader: Snapshot, link_id: int) -> list[Row]:
-    """Return rows of id, masked and loginid: the tokens of an authorization that have not ended."""
     return reader.all(
         "SELECT id, masked, loginid FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id
     )
+
+
+def ids_of_link(reader: Snapshot, link_id: int) -> list[int]:
+    """Return the ids of the tokens of an authorization that have not ended."""
+    return _ids(_of_link(reader, link_id))
 
 
 def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
@@ -587,75 +581,6 @@ def end_demo(transaction: Transaction, *, before: float = math.inf) -> None:
     end(transaction, _ids(rows))
 
 
-class Uses(NamedTuple):
-    """How often a token was used for one call from one address."""
-
-    admitted: int
-    refused: int
-    """Calls that were answered with an error."""
-    last_error: str
-    """The code of the latest error; empty if there was none."""
-
-
-def record_uses(
-    transaction: Transaction, token_id: int, made: Mapping[tuple[str, str], Uses], at: float
-) -> None:
-    """Add uses of a token, by address and call, the last of them at `at`.
-
-    `at` is in epoch seconds of real time. Nothing is stored if the token's row was deleted
-    meanwhile. Only the latest `MAX_USES` rows of the token are kept.
-    """
-    for (address, call), uses in made.items():
-        transaction.execute(
-            "INSERT INTO token_uses (token_id, address, call, uses, refused, last_error, last_at)"
-            " SELECT id, ?, ?, ?, ?, ?, ? FROM tokens WHERE id = ?"
-            " ON CONFLICT (token_id, address, call)"
-            " DO UPDATE SET uses = token_uses.uses + excluded.uses,"
-            " refused = token_uses.refused + excluded.refused,"
-            " last_error = CASE WHEN excluded.last_error = '' THEN token_uses.last_error"
-            "   ELSE excluded.last_error END,"
-            " last_at = excluded.last_at",
-            address,
-            call,
-            uses.admitted,
-            uses.refused,
-            uses.last_error,
-            at,
-            token_id,
-        )
-    transaction.execute(
-        "DELETE FROM token_uses WHERE token_id = ? AND last_at < (SELECT last_at FROM token_uses"
-        " WHERE token_id = ? ORDER BY last_at DESC LIMIT 1 OFFSET ?)",
-        token_id,
-        token_id,
-        MAX_USES - 1,
-    )
-    [(last_address, _)] = deque(made, maxlen=1)
-    transaction.execute(
-        "UPDATE tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?",
-        at,
-        last_address,
-        token_id,
-    )
-    transaction.execute(
-        "UPDATE links SET last_used_at = ? WHERE id = (SELECT link_id FROM tokens WHERE id = ?)",
-        at,
-        token_id,
-    )
-
-
-def uses(reader: Snapshot, token_id: int) -> list[Row]:
-    """Return the uses of a token, latest first.
-
-    Rows of call, address, uses, refused (how many were), last_error (the code) and last_at.
-    """
-    return reader.all(
-        "SELECT call, address, uses, refused, last_error, last_at FROM token_uses"
-        " WHERE token_id = ? ORDER BY last_at DESC, call",
-        token_id,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The bounds that a token passes on to its children."""
@@ -685,9 +610,6 @@ def bounds_of(reader: Snapshot, token_id: int) -> Bounds:
     )
 
 
-# Restricting and rotating.
-
-
 def managed(reader: Snapshot, loginid: str, shown: str, *, link_id: int | None = None) -> Token:
     """Return a token of an account that its owner manages, by its text or its masked text.
 
@@ -699,216 +621,3 @@ def managed(reader: Snapshot, loginid: str, shown: str, *, link_id: int | None =
         if token.masked == wanted:
             return token
     raise ApiError("APITokenError", "There is no such token.")
-
-
-def create_restricted(
-    transaction: Transaction, kinds: RestrictionKinds, new: NewToken, values: Restrictions
-) -> str:
-    """Create a token with restrictions of its own, if any are set; return its text."""
-    text = create(transaction, new)
-    if values.model_fields_set:
-        token = managed(transaction, new.loginid, text, link_id=new.link_id)
-        restrict(transaction, kinds, token, values, may_loosen=True)
-    return text
-
-
-def restrict(
-    transaction: Transaction,
-    kinds: RestrictionKinds,
-    token: Token,
-    values: Restrictions,
-    *,
-    may_loosen: bool,
-) -> Token:
-    """Replace the restrictions of a token; return it as it is now.
-
-    They hold for the tokens that were created with it too. Raises `TokenRestricted` if something
-    would become less strict, unless `may_loosen`.
-    """
-    _check_accounts(values, [token.loginid])
-    number = restrictions.restrict(
-        transaction,
-        kinds,
-        Owner([token.loginid], token_id=token.id),
-        token.restrictions_id,
-        _with_descendants(transaction, [token.id]),
-        values,
-        may_loosen=may_loosen,
-    )
-    _record_restrictions(transaction, token, values)
-    return replace(token, restrictions_id=number)
-
-
-def restrict_link(
-    transaction: Transaction,
-    kinds: RestrictionKinds,
-    link_id: int,
-    loginids: list[str],
-    values: Restrictions,
-) -> int:
-    """Replace the restrictions of an authorization; return their number."""
-    _check_accounts(values, loginids)
-    present = transaction.single("SELECT restrictions_id FROM links WHERE id = ?", link_id)[0]
-    number = restrictions.restrict(
-        transaction,
-        kinds,
-        Owner(loginids, link_id=link_id),
-        present,
-        _with_descendants(transaction, _ids(_of_link(transaction, link_id))),
-        values,
-        may_loosen=True,
-    )
-    transaction.execute("UPDATE links SET restrictions_id = ? WHERE id = ?", number, link_id)
-    row = transaction.single("SELECT app_id, user_id FROM links WHERE id = ?", link_id)
-    audit.record(
-        transaction,
-        Event.APP_RESTRICTED,
-        row["user_id"],
-        app=row["app_id"],
-        authorization=link_id,
-        restrictions=values.as_json(),
-    )
-    return number
-
-
-def set_link_expiry(transaction: Transaction, link_id: int, expires_at: float | None) -> None:
-    """Let an authorization expire at this time, and its tokens then at the latest.
-
-    `None` lets it not expire. Tokens that were issued before then keep their time.
-    """
-    transaction.execute("UPDATE links SET expires_at = ? WHERE id = ?", expires_at, link_id)
-    if expires_at is not None:
-        expire_by(transaction, _ids(_of_link(transaction, link_id)), expires_at)
-
-
-def _check_accounts(values: Restrictions, loginids: list[str]) -> None:
-    """Raise `InputValidationFailed` unless one of these accounts can be reached."""
-    if values.accounts is not None and not set(values.accounts) & set(loginids):
-        names = " or ".join(loginids)
-        raise input_validation_failed(
-            {"restrictions.accounts": f"Must include {names}: the token is for it."}
-        )
-
-
-def _record_restrictions(transaction: Transaction, token: Token, values: Restrictions) -> None:
-    audit.record(
-        transaction,
-        Event.TOKEN_RESTRICTED,
-        token.user_id,
-        token=token.id,
-        masked=token.masked,
-        restrictions=values.as_json(),
-    )
-
-
-def set_expiry(transaction: Transaction, token: Token, expires_at: float | None) -> Token:
-    """Let a token expire at this time, and those created with it then at the latest.
-
-    `None` lets the token not expire. Those created with it then keep their time.
-    """
-    transaction.execute("UPDATE tokens SET expires_at = ? WHERE id = ?", expires_at, token.id)
-    transaction.announce(ExpiryChanged([token.id], expires_at))
-    if expires_at is not None:
-        expire_by(transaction, [token.id], expires_at)
-    audit.record(
-        transaction,
-        Event.TOKEN_RESTRICTED,
-        token.user_id,
-        token=token.id,
-        masked=token.masked,
-        expires=moment_text(expires_at) or "never",
-    )
-    return replace(token, expires_at=expires_at)
-
-
-def expire_by(transaction: Transaction, ids: Iterable[int], expires_at: float) -> None:
-    """Let these tokens, and those created with them, expire at this time at the latest."""
-    changed = [
-        token_id
-        for token_id in _with_descendants(transaction, ids)
-        if transaction.execute(
-            "UPDATE tokens SET expires_at = ?"
-            " WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)",
-            expires_at,
-            token_id,
-            expires_at,
-        ).rowcount
-    ]
-    if changed:
-        transaction.announce(ExpiryChanged(changed, expires_at))
-
-
-def check_may_rotate(reader: Snapshot, by: int, token: Token) -> None:
-    """Raise `PermissionDenied` unless `by` is the id of the token, or of one that it descends from.
-
-    The secret of any other token could allow more than `by` does.
-    """
-    if token.id not in _with_descendants(reader, [by]):
-        raise ApiError(
-            "PermissionDenied",
-            "With a token, you can rotate only that token and those that were created with it. Sign"
-            " in at the gateway's pages to rotate others.",
-        )
-
-
-def rotate(
-    transaction: Transaction,
-    kinds: RestrictionKinds,
-    token: Token,
-    overlap: float,
-    *,
-    by: str = "",
-) -> str:
-    """Replace the secret of a token and return the new text.
-
-    The old one works for `overlap` further seconds, but not after the token's expiry. The new one
-    has everything that the old one had: restrictions and their use, the tokens created with it, and
-    copying. `by` is the id of the session that asked for it.
-    """
-    row = transaction.single("SELECT * FROM tokens WHERE id = ?", token.id)
-    ends_at = time.time() + overlap
-    if row["expires_at"] is not None:
-        ends_at = min(ends_at, row["expires_at"])
-    # Names of an account are unique.
-    transaction.execute(
-        "UPDATE tokens SET name = ?, expires_at = ? WHERE id = ?",
-        f"{token.name[:50]} {REPLACED}",
-        ends_at,
-        token.id,
-    )
-    text = create(
-        transaction,
-        NewToken(
-            token.loginid,
-            token.name,
-            token.scopes,
-            kind=row["kind"],
-            valid_for_ip=row["valid_for_ip"],
-            link_id=row["link_id"],
-            parent_id=row["parent_id"],
-            expires_at=row["expires_at"],
-            restrictions_id=row["restrictions_id"],
-            replaces=None if overlap else token.id,
-        ),
-    )
-    [new_id] = transaction.single("SELECT id FROM tokens WHERE digest = ?", token_form.digest(text))
-    # Its calls count in the same bucket: rotating does not reset a rate limit.
-    transaction.execute(
-        "UPDATE tokens SET first_id = ? WHERE id = ?",
-        token.id if row["first_id"] is None else row["first_id"],
-        new_id,
-    )
-    # The old one becomes a child too: what ends or restricts the new one holds for it.
-    transaction.execute(
-        "UPDATE tokens SET parent_id = ? WHERE (parent_id = ? OR id = ?) AND ended_at IS NULL",
-        new_id,
-        token.id,
-        token.id,
-    )
-    restrictions.move(transaction, token.id, new_id)
-    kinds.rotated(transaction, token.id, new_id)
-    if overlap == 0:
-        end(transaction, [token.id], by=by)
-    else:
-        transaction.announce(ExpiryChanged([token.id], ends_at))
-    return text

@@ -16,9 +16,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TypeAlias
 
-from scopegate.gateway.access import audit, tokens, users
+from scopegate.gateway.access import audit, token_uses, users
 from scopegate.gateway.access.audit import Event
-from scopegate.gateway.access.tokens import Uses
+from scopegate.gateway.access.token_uses import Uses
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.store.errors import StoreUnavailableError
 from scopegate.store.store import Store
@@ -137,7 +137,7 @@ class UseRecords:
 def _record_uses(uses: Mapping[_Key, Uses], at: float, transaction: Transaction) -> None:
     for token_id, keys in groupby(uses, _token_of):
         of_token = {(address, call): uses[token_id, address, call] for _, address, call in keys}
-        tokens.record_uses(transaction, token_id, of_token, at)
+        token_uses.record(transaction, token_id, of_token, at)
         for (address, call), made in of_token.items():
             if call == "authorize" and made.admitted:
                 audit.count_authorizations(transaction, token_id, address, made.admitted)

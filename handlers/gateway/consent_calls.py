@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
-from scopegate.gateway.access import apps, codes, devices, restrictions, tokens
+from scopegate.gateway.access import apps, codes, devices, restrictions, token_management, tokens
 from scopegate.gateway.access import consent as consent_requests
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App, AppLink
@@ -218,7 +218,7 @@ class Consent:
             declared=self._scopes.names,
         )
         self._restrict(transaction, link_id, values)
-        tokens.set_link_expiry(transaction, link_id, expires_at or None)
+        token_management.set_link_expiry(transaction, link_id, expires_at or None)
         if authorization.device is not None:
             devices.allow(transaction, authorization.device, link_id)
             return ""
@@ -242,7 +242,7 @@ class Consent:
         link = apps.link_by_id(transaction, link_id)
         assert link is not None  # noqa: S101 - it was given just now
         if values.as_json() != self._present(transaction, link).as_json():
-            tokens.restrict_link(transaction, self._kinds, link_id, link.loginids, values)
+            token_management.restrict_link(transaction, self._kinds, link_id, link.loginids, values)
 
 
 class _Known(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
-from scopegate.gateway.access import apps, restrictions, tokens
+from scopegate.gateway.access import apps, restrictions, token_management, tokens
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.restrictions import RestrictionKinds, RestrictionSet
 from scopegate.gateway.access.tokens import NewToken, Token
@@ -84,7 +84,7 @@ class RestrictedTokens:
         here = address if request.valid_for_current_ip_only else ""
         bounds = tokens.bounds_of(transaction, grant.token_id)
         limits = [each for each in (request.expires_at, bounds.expires_at) if each is not None]
-        text = tokens.create_restricted(
+        text = token_management.create_restricted(
             transaction,
             self._kinds,
             NewToken(
@@ -128,12 +128,14 @@ class RestrictedTokens:
         self, grant: Grant, request: TokenRestrict, values: Restrictions, transaction: Transaction
     ) -> RestrictedToken:
         token = tokens.managed(transaction, grant.loginid, request.token_restrict)
-        token = tokens.restrict(transaction, self._kinds, token, values, may_loosen=grant.is_owner)
+        token = token_management.restrict(
+            transaction, self._kinds, token, values, may_loosen=grant.is_owner
+        )
         if request.expires_at is not None:
             expires_at: float | None = request.expires_at or None
             if not grant.is_owner and token.expires_at is not None:
                 expires_at = min(expires_at or token.expires_at, token.expires_at)
-            token = tokens.set_expiry(transaction, token, expires_at)
+            token = token_management.set_expiry(transaction, token, expires_at)
         return self._described(transaction, token, token.masked)
 
     @call(
@@ -156,8 +158,10 @@ class RestrictedTokens:
         def job(transaction: Transaction) -> RestrictedToken:
             token = tokens.managed(transaction, grant.loginid, request.token_rotate)
             if not grant.is_owner:
-                tokens.check_may_rotate(transaction, grant.token_id, token)
-            text = tokens.rotate(transaction, self._kinds, token, request.overlap, by=session.id)
+                token_management.check_may_rotate(transaction, grant.token_id, token)
+            text = token_management.rotate(
+                transaction, self._kinds, token, request.overlap, by=session.id
+            )
             rotated = tokens.managed(transaction, grant.loginid, text)
             return self._described(transaction, rotated, text)
 
@@ -203,11 +207,13 @@ class RestrictedTokens:
             link = apps.link_of_user(transaction, request.app_restrict, grant.user_id)
             if link is None:
                 raise ApiError("InvalidAppID", "No app with this app_id is connected to you.")
-            number = tokens.restrict_link(transaction, self._kinds, link.id, link.loginids, values)
+            number = token_management.restrict_link(
+                transaction, self._kinds, link.id, link.loginids, values
+            )
             expires_at = link.expires_at
             if request.expires_at is not None:
                 expires_at = request.expires_at or None
-                tokens.set_link_expiry(transaction, link.id, expires_at)
+                token_management.set_link_expiry(transaction, link.id, expires_at)
             return {
                 "app_id": request.app_restrict,
                 "expires_at": None if expires_at is None else int(expires_at),

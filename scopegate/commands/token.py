@@ -23,7 +23,7 @@ from scopegate.commands.restriction_options import (
     with_restrictions,
 )
 from scopegate.gateway.access import restrictions as restriction_rows
-from scopegate.gateway.access import tokens
+from scopegate.gateway.access import token_management, token_uses, tokens
 from scopegate.gateway.access.accounts import all_loginids
 from scopegate.gateway.access.accounts import check as check_account
 from scopegate.gateway.calls import token_form
@@ -68,7 +68,9 @@ def token_create(
         kinds = kinds_of(transaction)
         new = tokens.NewToken(loginid, name, scopes, expires_at=expires_at)
         with problems_by_option():
-            return tokens.create_restricted(transaction, kinds, new, kinds.checked(restrictions))
+            return token_management.create_restricted(
+                transaction, kinds, new, kinds.checked(restrictions)
+            )
 
     click.echo(run_job(db, job))
 
@@ -94,9 +96,9 @@ def token_restrict(
         if restrictions or expires_at is None:
             with problems_by_option():
                 values = kinds.checked(restrictions)
-                tokens.restrict(transaction, kinds, found, values, may_loosen=True)
+                token_management.restrict(transaction, kinds, found, values, may_loosen=True)
         if expires_at is not None:
-            tokens.set_expiry(transaction, found, expires_at)
+            token_management.set_expiry(transaction, found, expires_at)
 
     run_job(db, job)
     is_restricted = restrictions or expires_at is not None
@@ -120,7 +122,7 @@ def token_rotate(db: Location | None, which: str, overlap: int | None) -> None:
 
     def job(transaction: Transaction) -> str:
         found = named(transaction, which)
-        return tokens.rotate(transaction, kinds_of(transaction), found, overlap or 0)
+        return token_management.rotate(transaction, kinds_of(transaction), found, overlap or 0)
 
     click.echo(run_job(db, job))
 
@@ -199,7 +201,7 @@ def _in_words(restrictions: dict[str, Any]) -> str:
 @token.command("uses")
 @with_database
 @click.argument("number", type=int)
-def token_uses(db: Location | None, number: int) -> None:
+def show_uses(db: Location | None, number: int) -> None:
     """Show which calls were made with a token, from where, when, and how many were refused.
 
     NUMBER is the one that `scopegate token list` shows.
@@ -208,7 +210,7 @@ def token_uses(db: Location | None, number: int) -> None:
     def job(reader: Snapshot) -> list[Row]:
         if reader.one("SELECT 1 FROM tokens WHERE id = ?", number) is None:
             raise StoreError("there is no such token")
-        return tokens.uses(reader, number)
+        return token_uses.listed(reader, number)
 
     rows = [
         (

@@ -20,7 +20,7 @@ from scopegate.exchange.contracts.common.state import Outcome, Status, begin, la
 from scopegate.exchange.copying import Copies
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.trades import Buying, Closing, Settling
-from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access import token_management, tokens, users
 from scopegate.gateway.access.guard import TokenCheck
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, authorization_required
@@ -141,7 +141,7 @@ def restricted_trader(transaction: Transaction, *, restricted: bool) -> Buying:
     user_id = users.create(transaction, "ada@example.com")
     ledger.open_with_balance(transaction, user_id, virtual=[True], at=NOON)
     [account] = ledger.accounts(transaction)
-    text = tokens.create_restricted(
+    text = token_management.create_restricted(
         transaction,
         kinds,
         tokens.NewToken(account.loginid, "Bot", ["trade"]),

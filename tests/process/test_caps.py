@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from scopegate.exchange import ledger
-from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access import token_management, tokens, users
 from scopegate.handlers.exchange.copying_calls import ALLOWS_COPIERS
 from scopegate.handlers.exchange.trading_restrictions import TradingRestrictionKinds
 from scopegate.runtime.clock import WallClock
@@ -64,7 +64,9 @@ def settled(transaction: Transaction) -> People:
 
     def token(loginid: str, scopes: list[str], **restrictions: Any) -> str:
         new = tokens.NewToken(loginid, f"T{len(people.ids)} {scopes[0]}", scopes)
-        return tokens.create_restricted(transaction, kinds, new, kinds.checked(restrictions))
+        return token_management.create_restricted(
+            transaction, kinds, new, kinds.checked(restrictions)
+        )
 
     ada = users.create(transaction, "ada@example.com")
     ledger.open_with_balance(transaction, ada, virtual=(False, False), at=0)
@@ -254,7 +256,7 @@ async def test_contracts_are_sold_after_a_crash(tmp_path: Path) -> None:
             kinds = TradingRestrictionKinds(WallClock())
             values = kinds.checked({"close_on_disconnect": 5})
             new = tokens.NewToken(gateway.loginids[0], "Bot", ["read", "trade"])
-            return tokens.create_restricted(transaction, kinds, new, values)
+            return token_management.create_restricted(transaction, kinds, new, values)
 
         text = await asyncio.to_thread(stores.run_once, gateway.db, token)
         parameters = TICKS | {"amount": 10, "duration": 1, "duration_unit": "h"}

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from scopegate import app, testing
-from scopegate.gateway.access import apps, tokens, users
+from scopegate.gateway.access import apps, token_uses, users
 from scopegate.retention import DAY, Key, Moments, Retention, Rule
 from scopegate.store.sqlite_connection import MAX_STORED_CHANGES
 from scopegate.store.transactions import Snapshot, Transaction
@@ -58,7 +58,7 @@ async def run(world: World, statement: str, *parameters: object) -> None:
 async def test_of_a_token_s_uses_the_latest_are_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "MAX_USES", 3)
+    monkeypatch.setattr(token_uses, "MAX_USES", 3)
     token = await world.token("read")
     for number in range(6):
         client = world.connect(address=f"10.0.0.{number}")

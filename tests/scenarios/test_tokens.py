@@ -3,7 +3,7 @@
 import re
 import time
 
-from scopegate.gateway.access import tokens
+from scopegate.gateway.access import token_uses, tokens
 from scopegate.gateway.calls import token_form
 from scopegate.testing import Client, World
 from tests.conftest import Connected
@@ -198,7 +198,7 @@ async def test_every_use_of_a_token_is_counted_by_call_and_address(world: World)
 
     def read(reader: tokens.Transaction) -> list[tuple[str, str, int]]:
         listed = tokens.listed(reader, world.demo.loginid)
-        rows = tokens.uses(reader, listed[-1].id)
+        rows = token_uses.listed(reader, listed[-1].id)
         return sorted((row["call"], row["address"], row["uses"]) for row in rows)
 
     assert await world.gateway.store.read(read) == [
