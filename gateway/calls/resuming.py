@@ -10,6 +10,7 @@ Rules:
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from scopegate.gateway.calls.bus import Encoded
@@ -71,8 +72,7 @@ async def refill(session: Session, stream: Subscription, read: Reader, after: in
     while stream.alive:
         missed = await read(after)
         after = missed.after
-        for event, position in missed.events:
-            stream.send_missed(event, position)
+        session.batched(partial(stream.send_missed, missed.events))
         await session.writable()
         if missed.is_last and stream.release(after):
             return
