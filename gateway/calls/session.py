@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Hashable, Iterable
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -272,11 +272,9 @@ class Subscription:
         if len(self._held) <= MAX_HELD_EVENTS:  # with one more, all of them are dropped
             self._held.append((tail, position, concludes, ends))
 
-    def send_missed(self, events: Iterable[tuple[bytes, int]]) -> None:
-        """Send events that the client has missed, each with its position."""
-        for event, position in events:
-            if not self.alive:
-                break
+    def send_missed(self, event: bytes, position: int) -> None:
+        """Send an event that the client has missed, with its position."""
+        if self.alive:
             self._since = max(self._since, position)
             self._send(b'%b%b,"position":%d}' % (self._prefix, event[1:], position))
 
@@ -644,9 +642,14 @@ class Session:
         else:
             self.output.batched(work)
 
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client reads too slowly."""
+        return self.output is not None and self.output.congested
+
     async def writable(self) -> None:
         """Wait until the client reads what it was sent, or its connection ends."""
-        while self.output is not None and self.output.congested:
+        while self.is_congested:
             if self._reads_again is None:
                 self._reads_again = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._reads_again)
