@@ -67,28 +67,29 @@ class Reader(Client):
             data += self._received()
 
 
-def traded(server: Server) -> int:
-    """Book the entries; return the position before them."""
+def traded(server: Server) -> tuple[int, int]:
+    """Book the entries; return the position before them, and that of the last one."""
     watching, buying = Reader(server), Reader(server)
     position: int = watching.request({"transaction": 1, "subscribe": 1})["position"]
+    last = b""
     for _ in range(MISSED // ROUND // 2):
         for _ in range(ROUND):
             buying.request({"buy": "1", "price": 1, "parameters": CONTRACT})
-        watching.skip(2 * ROUND)  # the purchases, and the ends
+        last = watching.skip(2 * ROUND)  # the purchases, and the ends
     watching.close()
     buying.close()
-    return position
+    return position, json.loads(last)["position"]
 
 
-def resumed(server: Server, position: int) -> float:
+def resumed(server: Server, position: int, until: int) -> float:
     """Return how many milliseconds it took until the last missed entry had arrived."""
     client = Reader(server)
     began = perf_counter()
-    client.request({"transaction": 1, "subscribe": 1, "passthrough": {"resume": position}})
+    reply = client.request({"transaction": 1, "subscribe": 1, "passthrough": {"resume": position}})
     last = json.loads(client.skip(MISSED))
     took = (perf_counter() - began) * 1e3
-    if last["position"] <= position or "transaction_id" not in last["transaction"]:
-        raise LoadError(f"not an entry: {last}")
+    if "gap" in reply or last["position"] != until or "longcode" not in last["transaction"]:
+        raise LoadError(f"not all entries: {reply}, {last}")
     client.close()
     return took
 
@@ -100,9 +101,9 @@ def main() -> None:
     options.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
     given = options.parse_args()
     with scopegate() as server:
-        position = traded(server)
-        resumed(server, position)
-        samples = [resumed(server, position) for _ in range(given.rounds)]
+        position, until = traded(server)
+        resumed(server, position, until)
+        samples = [resumed(server, position, until) for _ in range(given.rounds)]
     print(what_is_measured())
     print(f"{median(samples):.1f} ms for {MISSED} entries, the median of {len(samples)} clients")
     bars = [

@@ -18,7 +18,7 @@ from scopegate.exchange.contracts.common.contract_type import Orders, Quote, Sto
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome, Status
 from scopegate.exchange.contracts.common.terms import Terms
-from scopegate.exchange.ledger import Entry, InsufficientFundsError, Posting
+from scopegate.exchange.ledger import BookedEntry, Entry, InsufficientFundsError, Posting
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import MAX_OPEN_PAYOUT, MAX_OPEN_POSITIONS
@@ -65,17 +65,12 @@ class Contract:
 
 def contract(row: Row | Mapping[str, Any]) -> Contract:
     """Convert a row, or the data of an announcement, to a contract."""
-    terms = shortcode.decode(row["shortcode"], row["currency"])
-    stored = StoredTerms(
-        row["commission"], bool(row["is_financed"]), Orders(row["take_profit"], row["stop_loss"])
-    )
-    terms = TYPES[terms.contract_type].with_stored(terms, stored)
     return Contract(
         id=row["id"],
         loginid=row["loginid"],
         app_id=row["app_id"],
         shortcode=row["shortcode"],
-        terms=terms,
+        terms=_terms(row),
         price=row["price"],
         payout=row["payout"],
         cancellation_price=row["cancellation_price"],
@@ -94,6 +89,19 @@ def contract(row: Row | Mapping[str, Any]) -> Contract:
         sold_by=row["sold_by"],
         exit_epoch=row["exit_epoch"],
     )
+
+
+_TERMS = "shortcode, currency, commission, is_financed, take_profit, stop_loss"
+"""The columns that `_terms` needs."""
+
+
+def _terms(row: Row | Mapping[str, Any]) -> Terms:
+    terms = shortcode.decode(row["shortcode"], row["currency"])
+    stored = StoredTerms(
+        row["commission"], bool(row["is_financed"]), Orders(row["take_profit"], row["stop_loss"])
+    )
+    completed: Terms = TYPES[terms.contract_type].with_stored(terms, stored)
+    return completed
 
 
 class BoughtContract(NamedTuple):
@@ -476,6 +484,32 @@ def several(reader: Snapshot, ids: Collection[int]) -> dict[int, Contract]:
     marks = ", ".join("?" * len(ids))
     rows = reader.all(f"SELECT * FROM contracts WHERE id IN ({marks})", *ids)  # noqa: S608 - marks
     return {row["id"]: contract(row) for row in rows}
+
+
+class BoughtTerms(NamedTuple):
+    """The terms of a contract, and the epoch at which it was bought."""
+
+    terms: Terms
+    at: int
+
+
+def booked_after(
+    reader: Snapshot, loginid: str, position: int, limit: int
+) -> tuple[list[BookedEntry], dict[int, BoughtTerms]]:
+    """The account's ledger entries with ids after `position`, oldest first, `limit` at most.
+
+    Also the terms of each contract that they are for, by its id.
+    """
+    entries = ledger.booked_after(reader, loginid, position, limit)
+    ids = {entry.contract_id for entry in entries if entry.contract_id is not None}
+    if not ids:
+        return entries, {}
+    marks = ", ".join("?" * len(ids))
+    rows = reader.all(
+        f"SELECT {_TERMS}, id, bought_at FROM contracts WHERE id IN ({marks})",  # noqa: S608 - marks
+        *ids,
+    )
+    return entries, {row["id"]: BoughtTerms(_terms(row), row["bought_at"]) for row in rows}
 
 
 def closed(

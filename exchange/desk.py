@@ -30,6 +30,7 @@ import structlog
 from scopegate.exchange import book
 from scopegate.exchange.book import (
     BoughtContract,
+    BoughtTerms,
     ClosedContract,
     Contract,
     ContractChanged,
@@ -55,7 +56,7 @@ from scopegate.exchange.contracts.common.state import (
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.ledger import Guard, Record
+from scopegate.exchange.ledger import BookedEntry, Guard, Record
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
@@ -530,6 +531,17 @@ class Desk:
         if not ids:
             return {}
         return await self._store.read(lambda reader: book.several(reader, ids))
+
+    async def booked_after(
+        self, loginid: str, position: int, limit: int
+    ) -> tuple[list[BookedEntry], dict[int, BoughtTerms]]:
+        """The account's ledger entries after `position`, oldest first, `limit` at most.
+
+        Also the terms of each contract that they are for, by its id.
+        """
+        return await self._store.read(
+            lambda reader: book.booked_after(reader, loginid, position, limit)
+        )
 
     async def closed_after(self, loginid: str, position: int, limit: int) -> list[Contract]:
         """The account's contracts that were closed by ledger entries after `position`, last first.

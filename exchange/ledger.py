@@ -90,6 +90,18 @@ class Entry(Announcement):
     contract_id: int | None = None
 
 
+class BookedEntry(NamedTuple):
+    """The fields of an `Entry` that a stream of transactions shows: pages of them are read."""
+
+    id: int
+    action: str
+    amount: int
+    balance_after: int
+    at: int
+    contract_id: int | None
+    currency: str
+
+
 @dataclass(frozen=True, slots=True)
 class CurrencySettled(Announcement):
     """The currency of an account has become final."""
@@ -286,26 +298,16 @@ def set_balance(
 
 
 _SELECT_ENTRIES = (
-    "SELECT ledger.*, accounts.user_id, accounts.currency, accounts.is_virtual"
+    "SELECT ledger.id, ledger.loginid, user_id, currency, is_virtual, action, amount,"
+    " balance_after, at, app_id, note, contract_id"
     " FROM ledger JOIN accounts ON accounts.loginid = ledger.loginid"
 )
 
 
 def _entry(row: Row) -> Entry:
-    return Entry(
-        row["id"],
-        row["loginid"],
-        row["user_id"],
-        row["currency"],
-        bool(row["is_virtual"]),
-        row["action"],
-        row["amount"],
-        row["balance_after"],
-        row["at"],
-        row["app_id"],
-        row["note"],
-        row["contract_id"],
-    )
+    # By position: names would be looked up for each row, and thousands are read at once.
+    number, loginid, user_id, currency, is_virtual, *rest = row
+    return Entry(number, loginid, user_id, currency, bool(is_virtual), *rest)
 
 
 def entries_after(
@@ -321,6 +323,19 @@ def entries_after(
         limit,
     )
     return [_entry(row) for row in rows]
+
+
+def booked_after(reader: Snapshot, loginid: str, position: int, limit: int) -> list[BookedEntry]:
+    """The account's entries with ids after `position`, oldest first, `limit` at most."""
+    rows = reader.all(
+        "SELECT ledger.id, action, amount, balance_after, at, contract_id, currency FROM ledger"
+        " JOIN accounts ON accounts.loginid = ledger.loginid"
+        " WHERE ledger.loginid = ? AND ledger.id > ? ORDER BY ledger.id LIMIT ?",
+        loginid,
+        position,
+        limit,
+    )
+    return list(map(BookedEntry._make, rows))
 
 
 def nth_latest(

@@ -47,8 +47,8 @@ def to_number(units: int, currency: str) -> float:
 
 def to_text(units: int, currency: str) -> str:
     """Format an amount with all its decimals, such as `10000.00`."""
-    digits = CURRENCIES[currency].digits
-    return f"{Decimal(units).scaleb(-digits):.{digits}f}"
+    whole, rest = divmod(abs(units), _SCALES[currency])
+    return f"{'-' if units < 0 else ''}{whole}.{str(rest).zfill(CURRENCIES[currency].digits)}"
 
 
 def to_units(amount: Decimal, currency: str) -> int:

@@ -106,7 +106,7 @@ class Digits(FixedPayout[None]):
         short_fields.check_unused(second)
         if int(first) not in (self.choices or (0,)):
             raise ValueError(first)
-        return replace(terms, digit=int(first) if self.choices else None)
+        return replace(terms, digit=int(first)) if self.choices else terms
 
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick

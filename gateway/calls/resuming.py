@@ -9,7 +9,9 @@ Rules:
   are missing, and the one up to which they are.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from scopegate.gateway.calls.bus import Encoded
@@ -19,7 +21,7 @@ from scopegate.gateway.calls.session import Session, Subscription
 RESUME = "resume"
 """The field of `passthrough` with the position after which a stream is resumed."""
 PAGE = 250
-"""Events that are read at once, and sent before it is looked whether the client reads them."""
+"""Events that are read at once."""
 MAX_MISSED = 10_000
 """Events that are sent at most; the earlier ones are a gap."""
 MAX_POSITION = 2**53 - 1
@@ -68,11 +70,19 @@ def position_of(passthrough: Mapping[str, Any] | None) -> int | None:
 
 async def refill(session: Session, stream: Subscription, read: Reader, after: int) -> None:
     """Send what was missed after a position on a stream that holds back its events meanwhile."""
+    missed = Missed((), after, is_last=False)
+    events: deque[tuple[Encoded, int]] = deque()
     while stream.alive:
-        missed = await read(after)
-        after = missed.after
-        for event, position in missed.events:
-            stream.send_missed(event, position)
+        if not events:
+            missed = await read(missed.after)
+            events.extend(missed.events)
+        session.batched(partial(_send_some, session, stream, events))
         await session.writable()
-        if missed.is_last and stream.release(after):
+        if not events and missed.is_last and stream.release(missed.after):
             return
+
+
+def _send_some(session: Session, stream: Subscription, events: deque[tuple[Encoded, int]]) -> None:
+    """Send events and remove them, until none is left or the client is congested."""
+    while events and not session.is_congested:
+        stream.send_missed(*events.popleft())

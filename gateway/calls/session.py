@@ -276,7 +276,7 @@ class Subscription:
         """Send an event that the client has missed, with its position."""
         if self.alive:
             self._since = max(self._since, position)
-            self._send(self._prefix + event[1:] + b',"position":%d}' % position)
+            self._send(b'%b%b,"position":%d}' % (self._prefix, event[1:], position))
 
     def release(self, after: int) -> bool:
         """Send what was held back after this position, and hold nothing back any more.
@@ -358,6 +358,16 @@ class Link(Protocol):
         """Neither read nor write any more, and leave the connection open."""
 
 
+class Output(Protocol):
+    """What carries the messages of a session."""
+
+    congested: bool
+    """Whether the client reads too slowly."""
+
+    def batched(self, work: Callable[[], None]) -> None:
+        """Call `work`, and send all its output in one write."""
+
+
 class Session:
     """The state of one connection, from its opening to its end."""
 
@@ -379,7 +389,6 @@ class Session:
         "grants",
         "host",
         "id",
-        "is_congested",
         "is_operator",
         "keyed",
         "language",
@@ -387,6 +396,7 @@ class Session:
         "messages",
         "only_waits",
         "origin",
+        "output",
         "proxied",
         "refusals",
         "secure",
@@ -419,8 +429,8 @@ class Session:
         """Sends one reply."""
         self.send_event = send
         """Sends one event of a stream."""
-        self.is_congested: Callable[[], bool] = lambda: False
-        """Whether the client reads too slowly."""
+        self.output: Output | None = None
+        """What carries its messages, while there is a connection."""
         self._reads_again: asyncio.Future[None] | None = None
         self.disconnect: Callable[[Disconnect], None] | None = None
         """Ends the connection, while there is one."""
@@ -625,9 +635,21 @@ class Session:
         for stream in self.subscriptions.values():
             stream.send_through(event)
 
+    def batched(self, work: Callable[[], None]) -> None:
+        """Call `work`, and send all its output in one write."""
+        if self.output is None:
+            work()
+        else:
+            self.output.batched(work)
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client reads too slowly."""
+        return self.output is not None and self.output.congested
+
     async def writable(self) -> None:
         """Wait until the client reads what it was sent, or its connection ends."""
-        while self.is_congested() and not self.closed:
+        while self.is_congested:
             if self._reads_again is None:
                 self._reads_again = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._reads_again)
@@ -656,6 +678,7 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        self.output = None
         self.reads_again()
         for subscription_id in list(self.subscriptions):
             self.forget(subscription_id)

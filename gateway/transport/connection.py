@@ -98,7 +98,7 @@ class Connection:
         self.session = session
         session.disconnect = self._end
         session.link = self
-        session.is_congested = lambda: transport.congested
+        session.output = transport
         self._dispatcher = dispatcher
         self._handler: Handler = dispatcher
         self._interceptor: Interceptor | None = None

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from scopegate.exchange.book import Contract
+from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.desk import Desk
-from scopegate.exchange.ledger import Account, Entry, Ledger
+from scopegate.exchange.ledger import Account, BookedEntry, Entry, Ledger
 from scopegate.exchange.money import bound_in, to_number, to_text
 from scopegate.exchange.payments import Kind, Payment, PaymentService
 from scopegate.exchange.rates import Rates
@@ -286,10 +288,11 @@ class Accounts:
             return stream
 
         async def missed(position: int) -> Missed:
-            entries = await self._ledger.entries_after([loginid], position, PAGE)
-            contracts = await self._desk.contracts(
-                {entry.contract_id for entry in entries if entry.contract_id is not None}
-            )
+            entries, bought = await self._desk.booked_after(loginid, position, PAGE)
+            contracts = {
+                contract_id: _contract_part(terms, at)
+                for contract_id, (terms, at) in bought.items()
+            }
             bodies = [_transaction(each, contracts.get(each.contract_id or 0)) for each in entries]
             return _page(position, entries, list(map(encoded, bodies)))
 
@@ -323,8 +326,8 @@ class Accounts:
         self._bus.publish(one, event, entry.id, shown=entry.id)
         self._bus.publish(all_of_user, event, entry.id, of_account=entry.loginid, shown=entry.id)
         held = None if entry.contract_id is None else self._desk.position(entry.contract_id)
-        body = _transaction(entry, None if held is None else held.contract)
-        self._bus.publish(transactions, body, entry.id, shown=entry.id)
+        contract = None if held is None else _contract_part(held.terms, held.contract.bought_at)
+        self._bus.publish(transactions, _transaction(entry, contract), entry.id, shown=entry.id)
 
 
 def _reset(account: Account) -> AccountResetReply:
@@ -346,7 +349,7 @@ def _topped_up(entry: Entry) -> TopupVirtualReply:
     }
 
 
-def _page(after: int, entries: Sequence[Entry], events: Sequence[Encoded]) -> Missed:
+def _page(after: int, entries: Sequence[Entry | BookedEntry], events: Sequence[Encoded]) -> Missed:
     """Return a page of events, one for each entry after a position."""
     pairs = [(event, entry.id) for event, entry in zip(events, entries, strict=True)]
     return Missed(pairs, entries[-1].id if entries else after, len(entries) < PAGE)
@@ -361,7 +364,27 @@ def _balance(entry: Entry) -> BalanceBody:
     }
 
 
-def _transaction(entry: Entry, contract: Contract | None) -> TransactionBody:
+class _ContractPart(NamedTuple):
+    """What messages about the entries of a contract show of it."""
+
+    fields: TransactionBody
+    bought_at: int
+
+
+def _contract_part(terms: Terms, bought_at: int) -> _ContractPart:
+    fields: TransactionBody = {
+        "date_expiry": expiry(terms),
+        "display_name": terms.symbol.display_name,
+        "longcode": longcode(terms),
+        "symbol": terms.symbol.name,
+    }
+    barrier = view_of(terms).transaction_barrier(terms)
+    if barrier is not None:
+        fields["barrier"] = barrier
+    return _ContractPart(fields, bought_at)
+
+
+def _transaction(entry: Entry | BookedEntry, contract: _ContractPart | None) -> TransactionBody:
     """The body of a message about an entry, and the contract that it is for."""
     body: TransactionBody = {
         "action": entry.action,
@@ -373,22 +396,10 @@ def _transaction(entry: Entry, contract: Contract | None) -> TransactionBody:
         "transaction_time": entry.at,
     }
     if contract is not None:
-        _add_contract(body, contract)
+        body.update(contract.fields)
+        if entry.action == "sell":
+            body["purchase_time"] = contract.bought_at
     return body
-
-
-def _add_contract(body: TransactionBody, contract: Contract) -> None:
-    """Add the fields of the contract that an entry is for."""
-    terms = contract.terms
-    body["date_expiry"] = expiry(terms)
-    body["display_name"] = terms.symbol.display_name
-    body["longcode"] = longcode(terms)
-    body["symbol"] = terms.symbol.name
-    barrier = view_of(terms).transaction_barrier(terms)
-    if barrier is not None:
-        body["barrier"] = barrier
-    if body["action"] == "sell":
-        body["purchase_time"] = contract.bought_at
 
 
 def _totals(accounts: list[Account], in_dollars: Mapping[str, int]) -> Totals:

@@ -123,7 +123,9 @@ async def test_all_balances_and_their_totals(world: World) -> None:
 def test_amounts_survive_the_way_out_and_in(currency: str, units: int) -> None:
     from decimal import Decimal
 
-    assert to_units(Decimal(to_text(units, currency)), currency) == units
+    text = to_text(units, currency)
+    assert to_units(Decimal(text), currency) == units
+    assert len(text.partition(".")[2]) == CURRENCIES[currency].digits
     if abs(units) < 10**14:
         assert round(to_number(units, currency) * 10 ** CURRENCIES[currency].digits) == units
 

@@ -504,6 +504,32 @@ async def test_the_kernel_keeps_little_for_a_client(server: Running) -> None:
             assert kept <= 2 * server_module.SOCKET_BUFFER
 
 
+@pytest.mark.parametrize("size", [500, 20_000])
+async def test_what_a_stream_has_missed_is_sent_as_fast_as_its_client_reads(
+    world: World, server: Running, size: int
+) -> None:
+    """However large its messages are, since each repeats what its client has sent."""
+    running, port = server
+    missed = min(4_000, 10_000_000 // size)
+    now = int(world.clock.now())
+    resume = {"x": "y" * size, "resume": now - missed}
+    async with raw(port) as slow:
+        slow.reader._limit = 1024  # type: ignore[attr-defined]
+        slow.writer.write(text({"ticks": "1HZ100V", "subscribe": 1, "passthrough": resume}))
+        slow.writer.write(text({"ping": 1}))
+        assert (await slow.message())["position"] == now - missed + 1
+        (peer,) = running.peers
+        most = 0
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+            most = max(most, peer.held)
+        assert peer.congested
+        assert most <= 2 * peer_module.HIGH_WATER
+        positions = [(await slow.message())["position"] for _ in range(missed - 1)]
+        assert positions == list(range(now - missed + 2, now + 1))
+        assert (await slow.message())["ping"] == "pong"
+
+
 async def test_a_slow_client_gets_everything_in_order(world: World, server: Running) -> None:
     """Nothing is written to a client that has fallen behind, and nothing is lost."""
     running, port = server

@@ -223,7 +223,8 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         short_fields.check_unused(second)
         if "barrier" not in self.takes and first != short_fields.AT_ENTRY:
             raise ValueError(first)
-        return replace(terms, barrier=short_fields.read_barrier(first, terms.symbol))
+        barrier = short_fields.read_barrier(first, terms.symbol)
+        return terms if barrier is None else replace(terms, barrier=barrier)
 
     def settled(self, terms: FixedPayoutTerms, tick: Tick, *, won: bool) -> Outcome:
         """The outcome of a contract that this tick decides."""
