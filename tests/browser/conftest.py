@@ -22,7 +22,7 @@ from tests.browser.tools import chromium
 from tests.browser.watch import Watch
 from tests.served import Served, serving
 
-PATIENCE = 15_000
+PATIENCE = 30_000
 """Milliseconds that a page may take before a test fails."""
 
 FLAGS = (

@@ -30,6 +30,35 @@ def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
     watch.take("WebSocket connection to")
 
 
+def test_streams_are_opened_before_what_they_change_is_read(page: Page) -> None:
+    """Otherwise a contract that is settled in between would stay in a page's list for ever."""
+    page.goto("/explorer")
+    sent = page.evaluate(
+        """async () => {
+          const { Api } = await import("/assets/socket.js");
+          const sockets = [];
+          window.WebSocket = class extends WebSocket {
+            constructor(...given) {
+              super(...given);
+              sockets.push(this);
+            }
+          };
+          const api = new Api({ appId: 1089 });
+          await api.ready();
+          api.stream({ ticks: "R_100" }, () => {});
+          const sent = [];
+          api.onFrame((direction, text) => direction === "out" && sent.push(JSON.parse(text)));
+          await new Promise((resolve) => {
+            api.onState((state) => state === "open" && api.ask({ time: 1 }).then(resolve));
+            sockets[0].close();
+          });
+          api.close();
+          return sent;
+        }"""
+    )
+    assert [next(iter(request)) for request in sent] == ["ticks", "time"]
+
+
 def test_a_sign_in_that_fails_is_tried_less_and_less_often(page: Page) -> None:
     page.goto("/explorer")
     waits = page.evaluate(

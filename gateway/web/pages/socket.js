@@ -171,10 +171,12 @@ export class Api {
     if (socket !== this.#socket) {
       return;
     }
-    this.#become("open");
+    this.#state = "open";
+    // Before the listeners, who read what the streams then change: in between, nothing is missed.
     for (const stream of this.#streams) {
       this.#subscribe(stream);
     }
+    this.#notifyListeners();
     for (const { request, resolve, reject } of this.#waiting.splice(0)) {
       this.#transmit(request).then(resolve, reject);
     }
@@ -343,8 +345,12 @@ export class Api {
   #become(state) {
     if (state !== this.#state) {
       this.#state = state;
-      this.#stateListeners.forEach((listener) => listener(state));
+      this.#notifyListeners();
     }
+  }
+
+  #notifyListeners() {
+    this.#stateListeners.forEach((listener) => listener(this.#state));
   }
 
   #tellFrame(direction, text) {
