@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from coverage import Coverage
 from hypothesis import settings
 
 from scopegate import testing
 from scopegate.commands.serve import SWITCH_INTERVAL
 from scopegate.composition import declared
+from scopegate.gateway.access import passwords
 from scopegate.schemas.published import PUBLISHED
 from scopegate.testing import Client, World
 from tests import postgresql, stores
@@ -44,6 +46,17 @@ def _processes_without_coverage(request: pytest.FixtureRequest) -> Iterator[None
         if not MEASURED.search(request.path.as_posix()):
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords as weakly as argon2 can: a hash of the usual cost takes half a second of CPU.
+
+    Gateways in processes of their own hash as usual, and so do tests with the marker.
+    """
+    if request.node.get_closest_marker("usual_hashes") is None:
+        weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        monkeypatch.setattr(passwords, "_hasher", lambda: weak)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -489,6 +489,7 @@ async def test_a_password_is_kept_as_its_hash(gateway: Served, ada: Person) -> N
     assert kept() is None
     await command(gateway, "user", "password", "--email", ada.email, "--password", "battery staple")
     assert PasswordHasher().verify(kept(), "battery staple")
+    assert not PasswordHasher().check_needs_rehash(kept())  # of the usual cost
 
 
 # Accounts.

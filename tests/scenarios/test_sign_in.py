@@ -21,13 +21,6 @@ from tests.served import SocketClient
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashes as weak as argon2 makes them: these tests make hundreds."""
-    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(passwords, "_hasher", lambda: weak)
-
-
 def wrong(number: int) -> dict:
     return {"sign_in": 1, "email": EMAIL, "password": f"wrong {number}"}
 
