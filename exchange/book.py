@@ -96,13 +96,30 @@ def contract(row: Row | Mapping[str, Any]) -> Contract:
     )
 
 
+@quickly_pickled
+@dataclass(frozen=True, slots=True)
+class PurchaseKey:
+    """An idempotency key, and what was requested under it: an account buys one contract per key."""
+
+    key: str
+    request_digest: str | None
+    """Of the quote request that was bought (`QuoteRequest.digest`); `None` if it is not known."""
+    proposal_id: str | None
+    """The id of the proposal that was bought; `None` for a purchase by parameters."""
+
+
 class BoughtContract(NamedTuple):
     """A contract that was bought, and the balance after its purchase."""
 
     contract: Contract
     balance_after: int
-    is_new: bool = True
-    """Whether it was bought by this call, and not earlier under the same key."""
+    bought_under: PurchaseKey | None = None
+    """The key under which it was bought earlier; `None` if it was bought by this call."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was bought by this call, and not earlier under the same key."""
+        return self.bought_under is None
 
 
 class ClosedContract(NamedTuple):
@@ -167,8 +184,8 @@ class Purchase:
     app_id: int | None
     at: int
     """The epoch of the purchase."""
-    key: str | None = None
-    """The idempotency key: an account buys one contract per key."""
+    key: PurchaseKey | None = None
+    """The idempotency key, if the request has one."""
     copied_from: int | None = None
     """The contract of another account that this one copies."""
     markup_payee: MarkupPayee | None = None
@@ -188,7 +205,7 @@ def buy(transaction: Transaction, purchase: Purchase, caps_id: int | None = None
     """
     loginid, at = purchase.loginid, purchase.at
     if purchase.key is not None:
-        before = bought_with(transaction, loginid, purchase.key)
+        before = bought_with(transaction, loginid, purchase.key.key)
         if before is not None:
             return before
     transaction.ask_ahead(
@@ -300,16 +317,31 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
     return int(count)
 
 
+_INSERTED = (
+    "loginid, app_id, contract_type, shortcode, currency, price, payout, cancellation_price,"
+    " commission, take_profit, take_profit_at, stop_loss, stop_loss_at, bought_at, copied_from,"
+    " caps_id, markup, is_financed"
+)
+_OF_KEY = "idempotency_key, request_digest, proposal_id"
+
+
+def _insertion(columns: str) -> str:
+    marks = ", ".join("?" for _ in columns.split(","))
+    return f"INSERT INTO contracts ({columns}) VALUES ({marks}) RETURNING *"  # noqa: S608 - names
+
+
+_INSERT = _insertion(_INSERTED)
+_INSERT_WITH_KEY = _insertion(f"{_INSERTED}, {_OF_KEY}")
+
+
 def _insert(transaction: Transaction, purchase: Purchase, caps_id: int | None) -> dict[str, Any]:
     """Insert the row of the contract and its first orders; return the row."""
     quote, terms, at = purchase.quote, purchase.quote.terms, purchase.at
     stored = TYPES[terms.contract_type].stored(terms)
     orders = stored.orders
+    key = purchase.key
     inserted = transaction.single(
-        "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
-        " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key, copied_from, caps_id, markup, is_financed)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        _INSERT if key is None else _INSERT_WITH_KEY,
         purchase.loginid,
         purchase.app_id,
         terms.contract_type,
@@ -324,11 +356,11 @@ def _insert(transaction: Transaction, purchase: Purchase, caps_id: int | None) -
         orders.stop_loss,
         None if orders.stop_loss is None else at,
         at,
-        purchase.key,
         purchase.copied_from,
         caps_id,
         quote.markup,
         int(stored.is_financed),
+        *(() if key is None else (key.key, key.request_digest, key.proposal_id)),
     )
     row = dict(inserted)
     for name, amount in orders._asdict().items():
@@ -346,9 +378,10 @@ def bought_with(reader: Snapshot, loginid: str, key: str) -> BoughtContract | No
         loginid,
         key,
     )
-    return (
-        None if row is None else BoughtContract(contract(row), row["balance_after"], is_new=False)
-    )
+    if row is None:
+        return None
+    under = PurchaseKey(key, row["request_digest"], row["proposal_id"])
+    return BoughtContract(contract(row), row["balance_after"], under)
 
 
 def close(
