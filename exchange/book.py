@@ -18,6 +18,7 @@ from scopegate.exchange.contracts.common.contract_type import Orders, Quote, Sto
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome, Status
 from scopegate.exchange.contracts.common.terms import Terms
+from scopegate.exchange.keys import stored_key
 from scopegate.exchange.ledger import Entry, InsufficientFundsError, Posting
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
@@ -325,6 +326,10 @@ _INSERTED = (
 _OF_KEY = "idempotency_key, request_digest, proposal_id"
 
 
+def _of_key(loginid: str, key: PurchaseKey) -> tuple[str | None, ...]:
+    return stored_key(key.key, loginid), key.request_digest, key.proposal_id
+
+
 def _insertion(columns: str) -> str:
     marks = ", ".join("?" for _ in columns.split(","))
     return f"INSERT INTO contracts ({columns}) VALUES ({marks}) RETURNING *"  # noqa: S608 - names
@@ -360,7 +365,7 @@ def _insert(transaction: Transaction, purchase: Purchase, caps_id: int | None) -
         caps_id,
         quote.markup,
         int(stored.is_financed),
-        *(() if key is None else (key.key, key.request_digest, key.proposal_id)),
+        *(() if key is None else _of_key(purchase.loginid, key)),
     )
     row = dict(inserted)
     for name, amount in orders._asdict().items():
@@ -376,7 +381,7 @@ def bought_with(reader: Snapshot, loginid: str, key: str) -> BoughtContract | No
         " JOIN ledger ON ledger.id = contracts.bought_by"
         " WHERE contracts.loginid = ? AND idempotency_key = ?",
         loginid,
-        key,
+        stored_key(key, loginid),
     )
     if row is None:
         return None

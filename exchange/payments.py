@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from scopegate.exchange import agents, caps, exclusion, ledger
 from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.keys import stored_key
 from scopegate.exchange.ledger import CONVERSION, TRANSFERS, Account, Entry, Guard, Posting
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rates import Rates, shown
@@ -309,7 +310,7 @@ def pay(
         payer.loginid,
         payee.loginid,
         order.remarks,
-        key,
+        None if key is None else stored_key(key, order.payer, order.kind),
     )
     return of_entries(transaction, [paid.id])[paid.id]
 
@@ -384,7 +385,7 @@ def _paid_with(reader: Snapshot, order: Order, key: str) -> Payment | None:
         f"{_SELECT} WHERE payer = ? AND kind = ? AND idempotency_key = ?",
         order.payer,
         order.kind,
-        key,
+        stored_key(key, order.payer, order.kind),
     )
     if row is None:
         return None

@@ -305,7 +305,7 @@ def key_ignored() -> None:
     def make(buy: Any) -> Any:
         def bought(transaction: Transaction, purchase: Any) -> Any:
             key, loginid = purchase.key, purchase.loginid
-            if key is not None and book.bought_with(transaction, loginid, key) is not None:
+            if key is not None and book.bought_with(transaction, loginid, key.key) is not None:
                 purchase = replace(purchase, key=None)
             return buy(transaction, purchase)
 
