@@ -85,6 +85,8 @@ class Payment:
     agent_name: str
     """The name of the payment agent involved; empty if there was none."""
     remarks: str
+    app_id: int | None
+    """The app through which it was ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +353,7 @@ def _notes(order: Order, parties: Parties, rate: str) -> tuple[str, str]:
 # Reading.
 
 _SELECT = (
-    "SELECT payments.*, -paid.amount AS paid, received.amount AS received,"
+    "SELECT payments.*, paid.app_id, -paid.amount AS paid, received.amount AS received,"
     " paid.balance_after AS payer_balance, received.balance_after AS payee_balance,"
     " coalesce(payment_agents.name, '') AS agent_name FROM payments"
     " JOIN ledger AS paid ON paid.id = paid_by JOIN ledger AS received ON received.id = received_by"
@@ -373,6 +375,7 @@ def _payment(row: Row) -> Payment:
         payee_balance=row["payee_balance"],
         agent_name=row["agent_name"],
         remarks=row["remarks"],
+        app_id=row["app_id"],
     )
 
 
