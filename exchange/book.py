@@ -18,6 +18,7 @@ from scopegate.exchange.contracts.common.contract_type import Orders, Quote, Sto
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome, Status
 from scopegate.exchange.contracts.common.terms import Terms
+from scopegate.exchange.keys import stored_key
 from scopegate.exchange.ledger import BookedEntry, Entry, InsufficientFundsError, Posting
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
@@ -104,13 +105,30 @@ def _terms(row: Row | Mapping[str, Any]) -> Terms:
     return completed
 
 
+@quickly_pickled
+@dataclass(frozen=True, slots=True)
+class PurchaseKey:
+    """An idempotency key, and what was requested under it: an account buys one contract per key."""
+
+    key: str
+    request_digest: str | None
+    """Of the quote request that was bought (`QuoteRequest.digest`); `None` if it is not known."""
+    proposal_id: str | None
+    """The id of the proposal that was bought; `None` for a purchase by parameters."""
+
+
 class BoughtContract(NamedTuple):
     """A contract that was bought, and the balance after its purchase."""
 
     contract: Contract
     balance_after: int
-    is_new: bool = True
-    """Whether it was bought by this call, and not earlier under the same key."""
+    bought_under: PurchaseKey | None = None
+    """The key under which it was bought earlier; `None` if it was bought by this call."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was bought by this call, and not earlier under the same key."""
+        return self.bought_under is None
 
 
 class ClosedContract(NamedTuple):
@@ -175,8 +193,8 @@ class Purchase:
     app_id: int | None
     at: int
     """The epoch of the purchase."""
-    key: str | None = None
-    """The idempotency key: an account buys one contract per key."""
+    key: PurchaseKey | None = None
+    """The idempotency key, if the request has one."""
     copied_from: int | None = None
     """The contract of another account that this one copies."""
     markup_payee: MarkupPayee | None = None
@@ -196,7 +214,7 @@ def buy(transaction: Transaction, purchase: Purchase, caps_id: int | None = None
     """
     loginid, at = purchase.loginid, purchase.at
     if purchase.key is not None:
-        before = bought_with(transaction, loginid, purchase.key)
+        before = bought_with(transaction, loginid, purchase.key.key)
         if before is not None:
             return before
     transaction.ask_ahead(
@@ -308,16 +326,35 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
     return int(count)
 
 
+_INSERTED = (
+    "loginid, app_id, contract_type, shortcode, currency, price, payout, cancellation_price,"
+    " commission, take_profit, take_profit_at, stop_loss, stop_loss_at, bought_at, copied_from,"
+    " caps_id, markup, is_financed"
+)
+_OF_KEY = "idempotency_key, request_digest, proposal_id"
+
+
+def _of_key(loginid: str, key: PurchaseKey) -> tuple[str | None, ...]:
+    return stored_key(key.key, loginid), key.request_digest, key.proposal_id
+
+
+def _insertion(columns: str) -> str:
+    marks = ", ".join("?" for _ in columns.split(","))
+    return f"INSERT INTO contracts ({columns}) VALUES ({marks}) RETURNING *"  # noqa: S608 - names
+
+
+_INSERT = _insertion(_INSERTED)
+_INSERT_WITH_KEY = _insertion(f"{_INSERTED}, {_OF_KEY}")
+
+
 def _insert(transaction: Transaction, purchase: Purchase, caps_id: int | None) -> dict[str, Any]:
     """Insert the row of the contract and its first orders; return the row."""
     quote, terms, at = purchase.quote, purchase.quote.terms, purchase.at
     stored = TYPES[terms.contract_type].stored(terms)
     orders = stored.orders
+    key = purchase.key
     inserted = transaction.single(
-        "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
-        " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key, copied_from, caps_id, markup, is_financed)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        _INSERT if key is None else _INSERT_WITH_KEY,
         purchase.loginid,
         purchase.app_id,
         terms.contract_type,
@@ -332,11 +369,11 @@ def _insert(transaction: Transaction, purchase: Purchase, caps_id: int | None) -
         orders.stop_loss,
         None if orders.stop_loss is None else at,
         at,
-        purchase.key,
         purchase.copied_from,
         caps_id,
         quote.markup,
         int(stored.is_financed),
+        *(() if key is None else _of_key(purchase.loginid, key)),
     )
     row = dict(inserted)
     for name, amount in orders._asdict().items():
@@ -352,11 +389,12 @@ def bought_with(reader: Snapshot, loginid: str, key: str) -> BoughtContract | No
         " JOIN ledger ON ledger.id = contracts.bought_by"
         " WHERE contracts.loginid = ? AND idempotency_key = ?",
         loginid,
-        key,
+        stored_key(key, loginid),
     )
-    return (
-        None if row is None else BoughtContract(contract(row), row["balance_after"], is_new=False)
-    )
+    if row is None:
+        return None
+    under = PurchaseKey(key, row["request_digest"], row["proposal_id"])
+    return BoughtContract(contract(row), row["balance_after"], under)
 
 
 def close(

@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from scopegate.exchange import agents, caps, exclusion, ledger
 from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.keys import stored_key
 from scopegate.exchange.ledger import CONVERSION, TRANSFERS, Account, Entry, Guard, Posting
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rates import Rates, shown
@@ -84,6 +85,8 @@ class Payment:
     agent_name: str
     """The name of the payment agent involved; empty if there was none."""
     remarks: str
+    app_id: int | None
+    """The app through which it was ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +312,7 @@ def pay(
         payer.loginid,
         payee.loginid,
         order.remarks,
-        key,
+        None if key is None else stored_key(key, order.payer, order.kind),
     )
     return of_entries(transaction, [paid.id])[paid.id]
 
@@ -350,7 +353,7 @@ def _notes(order: Order, parties: Parties, rate: str) -> tuple[str, str]:
 # Reading.
 
 _SELECT = (
-    "SELECT payments.*, -paid.amount AS paid, received.amount AS received,"
+    "SELECT payments.*, paid.app_id, -paid.amount AS paid, received.amount AS received,"
     " paid.balance_after AS payer_balance, received.balance_after AS payee_balance,"
     " coalesce(payment_agents.name, '') AS agent_name FROM payments"
     " JOIN ledger AS paid ON paid.id = paid_by JOIN ledger AS received ON received.id = received_by"
@@ -372,6 +375,7 @@ def _payment(row: Row) -> Payment:
         payee_balance=row["payee_balance"],
         agent_name=row["agent_name"],
         remarks=row["remarks"],
+        app_id=row["app_id"],
     )
 
 
@@ -384,7 +388,7 @@ def _paid_with(reader: Snapshot, order: Order, key: str) -> Payment | None:
         f"{_SELECT} WHERE payer = ? AND kind = ? AND idempotency_key = ?",
         order.payer,
         order.kind,
-        key,
+        stored_key(key, order.payer, order.kind),
     )
     if row is None:
         return None

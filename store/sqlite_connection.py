@@ -1,11 +1,12 @@
 """A connection to an SQLite file."""
 
 import contextlib
+import hashlib
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,13 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait while another process writes."""
 MAX_STORED_CHANGES = 2_000
 """Rows of `changes` that are stored for worker processes which have not read them yet."""
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "convert_to": str.encode,
+    "sha256": lambda data: hashlib.sha256(data).digest(),
+    "encode": lambda data, form: {"hex": data.hex()}[form],
+}
+"""Functions of PostgreSQL that SQLite lacks, for `encode(sha256(convert_to(x, 'UTF8')), 'hex')`."""
 
 
 class SqliteConnection(sqlite3.Connection):
@@ -136,7 +144,12 @@ class SqliteConnection(sqlite3.Connection):
                 )
 
     def run_script(self, script: str) -> None:
-        """Run the statements of a migration; `executescript` would commit before the first."""
+        """Run the statements of a migration; `executescript` would commit before the first.
+
+        They may use `_FUNCTIONS`, as on PostgreSQL.
+        """
+        for name, function in _FUNCTIONS.items():
+            self.create_function(name, -1, function)
         for statement in statements(script):
             self.execute(statement)
 

@@ -58,6 +58,7 @@ TESTED_BY: dict[str, str] = {
     "exchange/fixedpoint.py": "tests/exchange/test_feed.py",
     "exchange/heartbeat.py": "tests/scenarios/test_streams.py",
     "exchange/hours.py": "tests/exchange/test_symbols.py",
+    "exchange/keys.py": "tests/store/test_migrating.py",
     "exchange/levels.py": "tests/exchange/test_pairs.py",
     "exchange/markups.py": "tests/scenarios/test_markup.py",
     "exchange/money.py": "tests/exchange/test_ledger.py",

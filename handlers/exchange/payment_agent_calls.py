@@ -19,7 +19,7 @@ from scopegate.gateway.calls.idempotency import OWN, RECORDED, key_of
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS
-from scopegate.handlers.exchange.payment_calls import units_of
+from scopegate.handlers.exchange.payment_calls import check_app, units_of
 from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.schemas import error_codes
 from scopegate.schemas.payment_agent_messages import (
@@ -223,6 +223,7 @@ class PaymentAgents:
         paid = await self._payment_service.pay(
             order, app_id=session.app_id, guard=guard, key=key, permit=take_code
         )
+        check_app(paid, session)
         return {
             "paymentagent_withdraw": PAID,
             "paymentagent_name": paid.agent_name,

@@ -12,12 +12,12 @@ from decimal import Decimal
 
 from scopegate.exchange.ledger import Account, Ledger
 from scopegate.exchange.money import CURRENCIES, to_text, to_units
-from scopegate.exchange.payments import Kind, Order, PaymentService
+from scopegate.exchange.payments import Kind, Order, Payment, PaymentService
 from scopegate.exchange.rules import MAX_AGENT_PAYMENT, MIN_AGENT_PAYMENT
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
-from scopegate.gateway.calls.idempotency import OWN, RECORDED, key_of
+from scopegate.gateway.calls.idempotency import OWN, RECORDED, key_of, key_reused
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import PAYMENTS
@@ -118,6 +118,7 @@ class Payments:
             guard=self._access.guard(grant),
             key=key_of(request.passthrough),
         )
+        check_app(paid, session)
         left = {paid.payer: paid.payer_balance, paid.payee: paid.payee_balance}
         return {
             "transfer_between_accounts": 1,
@@ -172,6 +173,12 @@ class Payments:
     ) -> PaymentMethodsReply:
         """List the ways to deposit and withdraw paper money; they are the same in every country."""
         return {"payment_methods": _METHODS}
+
+
+def check_app(paid: Payment, session: Session) -> None:
+    """Raise `ApiError` if an app repeats a payment that was made under its key by another app."""
+    if session.grant.app_id is not None and paid.app_id != session.app_id:
+        raise key_reused()
 
 
 def _listed(account: Account, current: str) -> TransferAccount:

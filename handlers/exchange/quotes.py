@@ -130,7 +130,7 @@ class Quotes:
         self, fields: Proposal | BuyParameters | CopiedParameters, session: Session
     ) -> QuoteRequest:
         """Return the quote request in a request, with the markup of the connection's app."""
-        quote_request = _quote_request_of(fields)
+        quote_request = quote_request_of(fields)
         app = self.markup_app(session)
         return (
             quote_request
@@ -168,6 +168,14 @@ class Quotes:
         if quoted is None or quoted.quoted_at < self._monotonic() - GOOD_FOR:
             raise ApiError("InvalidContractProposal", "Unknown contract proposal")
         return quoted
+
+    def requested(self, session: Session, proposal_id: str) -> QuoteRequest | None:
+        """Return the quote request of a proposal, also of one that can no longer be bought.
+
+        `None` if it is not known: it was bought, or belongs to another connection.
+        """
+        quoted = self._by_session.get(session, {}).get(proposal_id)
+        return None if quoted is None else quoted.quote_request
 
     def bought(self, session: Session, proposal_id: str) -> None:
         """Remove a proposal that was bought, or may have been, and end its stream."""
@@ -233,8 +241,8 @@ class Quotes:
                 return
 
 
-def _quote_request_of(fields: Proposal | BuyParameters | CopiedParameters) -> QuoteRequest:
-    """Return the quote request in a request, without a markup."""
+def quote_request_of(fields: Proposal | BuyParameters | CopiedParameters) -> QuoteRequest:
+    """Return the quote request in the fields of a request, without a markup."""
     given = {
         name: value
         for name, value in fields.__dict__.items()

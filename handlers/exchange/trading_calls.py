@@ -4,7 +4,8 @@ Rules:
 - The token is checked again inside the transaction: nothing commits for a token that was revoked
   meanwhile.
 - A `buy` with an `idempotency_key` in its `passthrough` buys once for an account, however often it
-  is sent: each repetition gets a reply with the same contract.
+  is sent: each repetition gets a reply with the same contract. It is a repetition if it names the
+  same contract, by its fields or by a proposal; the highest price may differ.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from scopegate.exchange.book import BoughtContract, ClosedContract, Contract, Purchase
+from scopegate.exchange.book import BoughtContract, ClosedContract, Purchase, PurchaseKey
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.quote_request import QuoteRequest
@@ -48,7 +49,7 @@ from scopegate.handlers.exchange.contract_bodies import longcode
 from scopegate.handlers.exchange.contract_streams import ContractStreams
 from scopegate.handlers.exchange.exchange_scopes import TRADE
 from scopegate.handlers.exchange.paper_accounts import facts_of
-from scopegate.handlers.exchange.quotes import Quotes
+from scopegate.handlers.exchange.quotes import Quotes, quote_request_of
 from scopegate.runtime.clock import Clock
 from scopegate.schemas import error_codes
 from scopegate.schemas.portfolio_messages import ProposalOpenContractReply
@@ -115,14 +116,15 @@ class Trading:
         an account buys once for a key.
         """
         grant = session.grant
-        key = key_of(request.passthrough)
-        bought = None
-        if key is not None:
-            bought = await self._desk.bought_with(grant.loginid, key)
+        text = key_of(request.passthrough)
+        key, bought = None, None
+        if text is not None:
+            key = self._purchase_key(text, request, session)
+            bought = await self._desk.bought_with(grant.loginid, text)
         if bought is None:
             bought = await self._buy_once(request, session, grant, key)
-        if not bought.is_new:
-            _check_same(request, session, grant, bought.contract)
+        if key is not None:
+            _check_same(key, request, session, grant, bought)
         reply: BuyReply = {"buy": _receipt(bought)}
         if not request.subscribe:
             return reply
@@ -132,8 +134,15 @@ class Trading:
         )
         return followed
 
+    def _purchase_key(self, key: str, request: Buy, session: Session) -> PurchaseKey:
+        """Return the key with what is requested, as far as this connection knows it."""
+        if request.parameters is not None and request.buy == "1":
+            return PurchaseKey(key, quote_request_of(request.parameters).digest(), None)
+        known = self._quotes.requested(session, request.buy)
+        return PurchaseKey(key, None if known is None else known.digest(), request.buy)
+
     async def _buy_once(
-        self, request: Buy, session: Session, grant: Grant, key: str | None
+        self, request: Buy, session: Session, grant: Grant, key: PurchaseKey | None
     ) -> BoughtContract:
         """Buy what the request names, or return what was bought under the key meanwhile."""
         try:
@@ -145,8 +154,10 @@ class Trading:
             raise
         except (ApiError, Refusal):
             # Another purchase under the key may be about to commit while this one is refused.
-            before = key and await self._desk.bought_with(grant.loginid, key, pending=True)
-            if not before:
+            if key is None:
+                raise
+            before = await self._desk.bought_with(grant.loginid, key.key, pending=True)
+            if before is None:
                 raise
             return before
         self._quotes.bought(session, request.buy)
@@ -170,7 +181,7 @@ class Trading:
         session: Session,
         grant: Grant,
         price: Decimal,
-        key: str | None,
+        key: PurchaseKey | None,
         keyed: KeyedRequest | None = None,
         reply_of: Callable[[BoughtContract], BoughtForOne] | None = None,
     ) -> BoughtContract:
@@ -461,16 +472,27 @@ def _bought_for_one(masked_token: str, bought: BoughtContract) -> BoughtForOne:
     }
 
 
-def _check_same(request: Buy, session: Session, grant: Grant, before: Contract) -> None:
-    """Raise `ApiError` if the key of a purchase was used for another type, symbol or app.
+def _check_same(
+    key: PurchaseKey, request: Buy, session: Session, grant: Grant, bought: BoughtContract
+) -> None:
+    """Raise `ApiError` if a contract was bought earlier, under the same key, by another request.
 
-    Prices and moments differ between two attempts, so they are not compared.
+    The price is not compared: it moves between two attempts. A proposal that this connection does
+    not know is compared by its id.
     """
+    before = bought.bought_under
+    if before is None:
+        return
     wanted = request.parameters
-    is_same = grant.app_id is None or before.app_id == session.app_id
-    if wanted is not None:
-        begin = f"{wanted.contract_type}_{wanted.symbol}_"
-        is_same = is_same and before.shortcode.startswith(begin)
+    is_same = grant.app_id is None or bought.contract.app_id == session.app_id
+    if before.request_digest is None:  # bought by a release that stored none
+        if wanted is not None:
+            begin = f"{wanted.contract_type}_{wanted.symbol}_"
+            is_same = is_same and bought.contract.shortcode.startswith(begin)
+    elif key.request_digest is not None:
+        is_same = is_same and key.request_digest == before.request_digest
+    else:
+        is_same = is_same and key.proposal_id == before.proposal_id
     if not is_same:
         raise key_reused()
 

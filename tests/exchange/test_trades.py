@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from scopegate.exchange import ledger
-from scopegate.exchange.book import ContractChanged, Purchase
+from scopegate.exchange.book import ContractChanged, Purchase, PurchaseKey
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import replay
@@ -85,9 +85,12 @@ def test_a_trade_elsewhere_is_the_trade_here(database: Path, request: QuoteReque
         found = tokens.find(transaction, token_form.digest(token))
         assert found is not None
         guard, copies = TokenCheck(found.id), Copies(tokens.find_valid)
-        purchase = Purchase(quote=quote, loginid=account.loginid, app_id=None, at=NOON)
+        key = PurchaseKey("order-1", request.digest(), None)
+        purchase = Purchase(quote=quote, loginid=account.loginid, app_id=None, at=NOON, key=key)
         assert carried(purchase) == purchase
         bought = there(Buying(guard, purchase, copies)).contract
+        again = there(Buying(guard, purchase, copies))
+        assert (again.contract, again.bought_under) == (bought, key)
         assert bought.terms == quote.terms
         kind = TYPES[bought.terms.contract_type]
         state = replay(kind, bought.terms, begin(bought.terms, FEED), FEED, NOON + 1_000)

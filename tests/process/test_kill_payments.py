@@ -29,6 +29,8 @@ import pytest
 
 from scopegate.exchange import agents, ledger
 from scopegate.exchange.agents import Application
+from scopegate.exchange.keys import stored_key
+from scopegate.exchange.payments import Kind
 from scopegate.gateway.access import tokens, users, verification
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.transactions import Transaction
@@ -193,13 +195,16 @@ def violations(path: Path, told: Told) -> list[str]:
         found = books.mistakes(Transaction(db))
         rows = db.execute("SELECT idempotency_key, paid_by FROM payments").fetchall()
         used = db.execute("SELECT digest FROM email_codes WHERE used_at IS NOT NULL").fetchall()
-    kept = [(row["idempotency_key"], row["paid_by"]) for row in rows]
+    known = [*told.paid, *told.asked]
+    keys = {
+        stored_key(key, payer, kind): key for key in known for payer in told.tokens for kind in Kind
+    }
+    kept = [(keys.get(row["idempotency_key"], "another key"), row["paid_by"]) for row in rows]
     found += [f"{key} is not there as told" for key in told.paid.items() if kept.count(key) != 1]
     # A code is used up with its withdrawal, or neither is there.
     withdrawn = {hashlib.sha256(key.encode()).digest() for key, _ in kept if key in told.codes}
     if withdrawn != {row["digest"] for row in used}:
         found.append("the codes that were used are not those of the withdrawals")
-    known = told.paid.keys() | told.asked.keys()
     return found + [f"{key} was never asked for" for key, _ in kept if key not in known]
 
 

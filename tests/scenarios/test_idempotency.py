@@ -399,6 +399,15 @@ async def test_the_database_shows_nothing_of_a_reply(world: World, name: str) ->
     assert request["passthrough"]["idempotency_key"] not in stored
 
 
+@pytest.mark.parametrize(
+    "name", sorted(name for name, call in OFFERED.items() if call.idempotency is OWN)
+)
+async def test_the_database_shows_no_key(world: World, name: str) -> None:
+    _, client, request = await ready(world, name)
+    assert "error" not in await client.ask(request)
+    assert request["passthrough"]["idempotency_key"] not in str(await state(world))
+
+
 async def test_what_is_done_for_several_accounts_is_done_once_for_each(world: World) -> None:
     client = await signed_in(world, "trade")
     good, late = await world.token("trade"), await world.token("read")

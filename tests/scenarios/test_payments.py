@@ -20,6 +20,7 @@ from scopegate.testing import NOON, Client, Mailbox, World
 from tests import books
 from tests.conftest import Connected
 from tests.published.scenes import AGENT, a_resident, an_agent, somebody
+from tests.scenarios.test_app_tokens import allowed
 
 Request = dict[str, Any]
 
@@ -253,6 +254,33 @@ async def test_a_key_is_for_one_payment_of_one_account_and_call(world: World) ->
     assert await back.refused(keyed(transfer(second, first, 10), "later")) == "InsufficientBalance"
     await world.credit(5_000, second.loginid)
     assert "error" not in await back.ask(keyed(transfer(second, first, 10), "later"))
+    await right(world)
+
+
+async def test_the_key_of_another_app_pays_nothing(world: World) -> None:
+    first, second = world.real
+    theirs = await somebody(world)
+    await an_agent(world, theirs)
+    owner = await signed_in_here(world, first)
+    withdrawal = {
+        "paymentagent_withdraw": 1,
+        "amount": 10,
+        "currency": "USD",
+        "paymentagent_loginid": theirs.loginid,
+        "verification_code": await a_letter(world, owner),
+    }
+    mine, other = [await world.app("payments") for _ in range(2)]
+    one, again, another = [world.connect(app_id=app.id) for app in (mine, mine, other)]
+    for client, app in ((one, mine), (again, mine), (another, other)):
+        [token, _] = await allowed(world, app, first.loginid, second.loginid)
+        await client.authorize(token)
+    for request in (keyed(transfer(first, second, 10)), keyed(withdrawal)):
+        paid = (await one.ask(request))["transaction_id"]
+        assert (await again.ask(request))["transaction_id"] == paid
+        assert await another.refused(request) == "IdempotencyKeyReused"
+        # The owner may find out what became of it.
+        assert (await owner.ask(request))["transaction_id"] == paid
+    assert await balances(world, first, second) == [998_000, 1_001_000]
     await right(world)
 
 

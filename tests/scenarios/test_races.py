@@ -165,6 +165,22 @@ async def test_a_key_that_is_raced_buys_once(connected: Connected) -> None:
         assert len(await contracts(world)) == round_ + 1
 
 
+async def test_two_purchases_that_race_for_a_key_are_one_and_refusals(connected: Connected) -> None:
+    world = connected.world
+    token = await world.token("trade")
+    clients = [await connected.connect() for _ in range(8)]
+    for client in clients:
+        await client.authorize(token)
+    for round_ in range(5):
+        requests = [buying(CALL, key=f"round-{round_}", amount=amount) for amount in (10, 20)]
+        replies = await asyncio.gather(
+            *(client.ask(request) for client in clients for request in requests)
+        )
+        assert outcomes(replies) == {"done": 8, "IdempotencyKeyReused": 8}
+        assert len({reply["buy"]["contract_id"] for reply in replies if "buy" in reply}) == 1
+        assert len(await contracts(world)) == round_ + 1
+
+
 async def test_a_key_means_one_buy_of_one_account(world: World) -> None:
     """Another account's buy under the same key is its own."""
     texts = [await world.token("trade", loginid=account.loginid) for account in world.real]

@@ -259,7 +259,7 @@ async def test_a_retried_purchase_is_the_same_contract(world: World) -> None:
     client = await trader(world)
     key = {"passthrough": {"idempotency_key": "my-17", "mine": 1}}
     first = await buy(client, RISE, **key)
-    again = await buy(await trader(world), {**RISE, "amount": 20}, **key)
+    again = await buy(await trader(world), RISE, **key)
     assert again["buy"] == first["buy"]
     assert again["passthrough"] == key["passthrough"]
     assert len((await client.ask({"portfolio": 1}))["portfolio"]["contracts"]) == 1
@@ -287,6 +287,8 @@ async def test_a_key_of_another_purchase_or_app_buys_nothing(world: World) -> No
     for client, changed in (
         (clients[1], {"contract_type": "PUT"}),
         (clients[1], {"symbol": "R_50"}),
+        (clients[1], {"amount": 20}),
+        (clients[1], {"duration": 6}),
         (clients[2], {}),
     ):
         refused = await buy(client, RISE | changed, **key)
@@ -294,6 +296,96 @@ async def test_a_key_of_another_purchase_or_app_buys_nothing(world: World) -> No
     owner = await trader(world)
     assert (await buy(owner, RISE, **key))["buy"] == first["buy"]
     assert len((await owner.ask({"portfolio": 1}))["portfolio"]["contracts"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "changed"),
+    [
+        (MINUTES, {"amount": 10.5}),
+        (MINUTES, {"basis": "payout"}),
+        (MINUTES, {"duration": 6}),
+        (MINUTES, {"duration_unit": "h"}),
+        (MINUTES, {"barrier": "+0.1"}),
+        (MINUTES | {"barrier": "+0.1"}, {"barrier": "+0.2"}),
+        (UP, {"multiplier": 200}),
+        (UP, {"limit_order": {"take_profit": 5}}),
+        (UP | {"limit_order": {"take_profit": 5}}, {"limit_order": {"take_profit": 6}}),
+        (UP, {"cancellation": "5m"}),
+    ],
+)
+async def test_other_terms_under_the_key_of_a_purchase_buy_nothing(
+    world: World, parameters: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    client = await trader(world)
+    key = {"passthrough": {"idempotency_key": "order-1"}}
+    first = await buy(client, parameters, **key)
+    refused = await buy(await trader(world), {**parameters, **changed}, **key)
+    assert refused["error"]["code"] == "IdempotencyKeyReused"
+    # By a proposal, too, and before anything else is found wrong with the request.
+    quoted = await client.ask({"proposal": 1, **parameters, **changed})
+    request = {"buy": quoted["proposal"]["id"], "price": 0, **key}
+    assert await client.refused(request) == "IdempotencyKeyReused"
+    assert (await buy(client, parameters, **key))["buy"] == first["buy"]
+    # What was refused can be bought under a key of its own.
+    own = {"passthrough": {"idempotency_key": "order-2"}}
+    assert "error" not in await client.ask({**request, "price": 100, **own})
+    assert len((await client.ask({"portfolio": 1}))["portfolio"]["contracts"]) == 2
+
+
+async def test_a_retry_may_differ_in_what_is_not_the_purchase(world: World) -> None:
+    client = await trader(world)
+    first = await buy(client, UP, passthrough={"idempotency_key": "order-1"}, req_id=1)
+    for request in (
+        {"price": 10_000.0, "parameters": UP},
+        {"price": 9_000, "parameters": {**UP, "amount": 10.0, "multiplier": "100"}},
+        {"price": 10, "parameters": {**dict(reversed(UP.items())), "limit_order": {}}},
+        {"price": 10, "parameters": UP, "subscribe": 1},
+    ):
+        again = await (await trader(world)).ask(
+            {"buy": "1", **request, "passthrough": {"idempotency_key": "order-1", "try": 2}}
+        )
+        assert again["buy"] == first["buy"]
+    assert len((await client.ask({"portfolio": 1}))["portfolio"]["contracts"]) == 1
+
+
+async def test_a_purchase_of_a_proposal_is_retried_on_any_connection(world: World) -> None:
+    client, other = await trader(world), await trader(world)
+    quoted = (await client.ask({"proposal": 1, **MINUTES}))["proposal"]
+    unbought = (await client.ask({"proposal": 1, **MINUTES, "amount": 20}))["proposal"]
+    request = {
+        "buy": quoted["id"],
+        "price": 10,
+        "passthrough": {"idempotency_key": "order-1"},
+    }
+    first = await client.ask(request)
+    # On its connection it was bought, and others never knew it.
+    assert (await client.ask(request))["buy"] == first["buy"]
+    assert (await other.ask(request))["buy"] == first["buy"]
+    # So can a client that has lost its connection, and asks for the price anew.
+    world.clock.advance(30)
+    anew = (await other.ask({"proposal": 1, **MINUTES}))["proposal"]
+    assert (await other.ask({**request, "buy": anew["id"], "price": 11}))["buy"] == first["buy"]
+    assert (await other.ask({**request, "buy": 1, "parameters": MINUTES}))["buy"] == first["buy"]
+    # Another proposal is another request, also where nobody knows what it was for.
+    for trying in (client, other):
+        changed = {**request, "buy": unbought["id"]}
+        assert await trying.refused(changed) == "IdempotencyKeyReused"
+    assert len((await client.ask({"portfolio": 1}))["portfolio"]["contracts"]) == 1
+
+
+async def test_a_key_of_an_earlier_release_names_type_symbol_and_app(world: World) -> None:
+    """Releases before stored nothing of what was requested."""
+    client = await trader(world)
+    key = {"passthrough": {"idempotency_key": "order-1"}}
+    first = await buy(client, RISE, **key)
+    await world.gateway.store.write(
+        lambda done: done.execute("UPDATE contracts SET request_digest = NULL, proposal_id = NULL")
+    )
+    assert (await buy(client, {**RISE, "amount": 20}, **key))["buy"] == first["buy"]
+    quoted = (await client.ask({"proposal": 1, **RISE, "amount": 20}))["proposal"]
+    assert (await client.ask({"buy": quoted["id"], "price": 20, **key}))["buy"] == first["buy"]
+    refused = await buy(client, {**RISE, "symbol": "R_50"}, **key)
+    assert refused["error"]["code"] == "IdempotencyKeyReused"
 
 
 async def test_nobody_buys_for_more_than_they_have(world: World) -> None:

@@ -19,6 +19,8 @@ from typing import Any, cast
 import orjson
 
 from scopegate import PAPER_EXCHANGE, integrity
+from scopegate.exchange.keys import stored_key
+from scopegate.exchange.payments import Kind
 from scopegate.market_start import WAITED_FOR
 from scopegate.store.transactions import Connection as StoreConnection
 from scopegate.store.transactions import Snapshot
@@ -63,6 +65,16 @@ class Operation:
     is_answered: bool = False
     stream: "Stream | None" = None
 
+    @property
+    def bought_under(self) -> str:
+        """What is stored for its key with a contract."""
+        return stored_key(self.key, self.loginid)
+
+    @property
+    def paid_under(self) -> str:
+        """What is stored for its key with a transfer."""
+        return stored_key(self.key, self.loginid, Kind.TRANSFER)
+
 
 @dataclass(slots=True)
 class Stream:
@@ -103,6 +115,8 @@ class Checks:
         """The keys of purchases and payments that were refused."""
         self.tokens_of: dict[str, list[str]] = {}
         """The tokens with which each key was used."""
+        self.keys: dict[str, str] = {}
+        """Each key by what is stored for it."""
         self.acknowledged: dict[str, int] = {}
         """The contracts that were acknowledged, by the key of their purchase."""
         self.sales: dict[int, int] = {}
@@ -148,6 +162,8 @@ class Checks:
         if operation.key:
             self.seen["repeated"] += operation.key in self.tokens_of
             self.tokens_of.setdefault(operation.key, []).append(operation.token)
+            self.keys[operation.bought_under] = operation.key
+            self.keys[operation.paid_under] = operation.key
             self.refused.discard(operation.key)
 
     def message(self, connection: Connection, text: bytes) -> None:
@@ -192,11 +208,11 @@ class Checks:
     def _refused(self, operation: Operation, error: str) -> None:
         if len(self.tokens_of[operation.key]) > 1:
             return  # it may have been done the first time
-        for query in (
-            "SELECT 1 FROM contracts WHERE idempotency_key = ?",
-            "SELECT 1 FROM payments WHERE idempotency_key = ?",
+        for query, stored in (
+            ("SELECT 1 FROM contracts WHERE idempotency_key = ?", operation.bought_under),
+            ("SELECT 1 FROM payments WHERE idempotency_key = ?", operation.paid_under),
         ):
-            if self._one(query, operation.key):
+            if self._one(query, stored):
                 raise Violation(f"{operation.call} is answered with {error}, but was done")
         self.refused.add(operation.key)
 
@@ -251,7 +267,7 @@ class Checks:
         )
         if row is None:
             raise Violation(f"contract {body['contract_id']} is acknowledged and not there")
-        expected = (operation.key, operation.loginid, body["transaction_id"])
+        expected = (operation.bought_under, operation.loginid, body["transaction_id"])
         if tuple(row[:3]) != expected:
             raise Violation(f"contract {body['contract_id']} is {tuple(row)}, not {expected}")
         if row[3] != round(body["balance_after"] * 100):
@@ -447,7 +463,7 @@ class Checks:
         ):
             self._last_contract = number
             if key is not None:
-                self._by_key(key, "bought")
+                self._by_key(self.keys[key], "bought")
         if self._last_contract > before:
             self._copied(before)
         for number, key in self._all(
@@ -456,7 +472,7 @@ class Checks:
         ):
             self._last_payment = number
             if key is not None:
-                self._by_key(key, "paid")
+                self._by_key(self.keys[key], "paid")
 
     def _copied(self, before: int) -> None:
         """Check that purchases after `before` were copied as agreed, in the same commit."""

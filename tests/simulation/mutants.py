@@ -303,11 +303,11 @@ def key_ignored() -> None:
     """A purchase that is repeated with its key buys once more, without the key."""
 
     def make(buy: Any) -> Any:
-        def bought(transaction: Transaction, purchase: Any) -> Any:
+        def bought(transaction: Transaction, purchase: Any, caps_id: int | None) -> Any:
             key, loginid = purchase.key, purchase.loginid
-            if key is not None and book.bought_with(transaction, loginid, key) is not None:
+            if key is not None and book.bought_with(transaction, loginid, key.key) is not None:
                 purchase = replace(purchase, key=None)
-            return buy(transaction, purchase)
+            return buy(transaction, purchase, caps_id)
 
         return bought
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from scopegate.exchange import book
+from scopegate.exchange.keys import stored_key
 from scopegate.store import copying, files, migrating, postgresql_listener
 from scopegate.store.errors import StoreError, StoreUnavailableError
 from scopegate.store.location import Location
@@ -51,6 +53,56 @@ def use(location: Location, job: Job[T]) -> T:  # noqa: F811
 
 def nothing(transaction: Transaction) -> None:
     pass
+
+
+@contextlib.contextmanager
+def earlier_release(schema: int) -> Iterator[None]:
+    """A release that knows only the migrations up to this one."""
+    known = migrating._steps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrating, "_steps", lambda folder: known(folder)[:schema])
+        yield
+
+
+KEY = "order-1'\\x2f\\"
+"""A key with characters that mean something in SQL."""
+
+
+def spend_with_keys(transaction: Transaction) -> None:
+    """Buy and pay as a release does that stores keys in clear text."""
+    transaction.execute("INSERT INTO users (id, email, created_at) VALUES (1, 'a@example.com', 0)")
+    for loginid in ("CR1", "CR2"):
+        transaction.execute(
+            "INSERT INTO accounts (loginid, user_id, currency, is_virtual, created_at)"
+            " VALUES (?, 1, 'USD', 0, 0)",
+            loginid,
+        )
+    for number, (loginid, key) in enumerate((("CR1", KEY), ("CR2", KEY), ("CR1", None)), 1):
+        transaction.execute(
+            "INSERT INTO contracts (id, loginid, contract_type, shortcode, currency, price, payout,"
+            " bought_at, idempotency_key)"
+            " VALUES (?, ?, 'CALL', 'CALL_R_100_19.54_1767268800_1767269100_S0P_0', 'USD', 1000,"
+            " 1954, 1767268800, ?)",
+            number,
+            loginid,
+            key,
+        )
+        for entry in (number, number + 3):
+            transaction.execute(
+                "INSERT INTO ledger (id, loginid, action, amount, balance_after, at)"
+                " VALUES (?, ?, 'buy', -1000, 0, 0)",
+                entry,
+                loginid,
+            )
+        transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", number, number)
+    for number, key in enumerate((KEY, None), 1):
+        transaction.execute(
+            "INSERT INTO payments (kind, paid_by, received_by, payer, payee, remarks,"
+            " idempotency_key) VALUES ('transfer', ?, ?, 'CR1', 'CR2', '', ?)",
+            number,
+            number + 3,
+            key,
+        )
 
 
 _numbers = itertools.count()
@@ -197,6 +249,30 @@ def test_a_newer_database_is_not_copied(tmp_path: Path) -> None:
         use(tmp_path / "newer.db", nothing)
     with pytest.raises(StoreError, match=rf"schema {OURS + 1}, .* copy it with a newer release"):
         copying.copy(tmp_path / "newer.db", tmp_path / "copy.db")
+
+
+def test_keys_of_earlier_releases_are_found_by_their_digests(location: Location) -> None:  # noqa: F811
+    """Releases up to schema 24 stored idempotency keys in clear text."""
+    with earlier_release(24):
+        use(location, spend_with_keys)
+
+    def found(transaction: Transaction) -> list[tuple[str, int] | None]:
+        bought = [book.bought_with(transaction, loginid, KEY) for loginid in ("CR1", "CR2")]
+        stored = transaction.all("SELECT idempotency_key FROM contracts ORDER BY id")
+        paid = transaction.all("SELECT idempotency_key FROM payments ORDER BY id")
+        keys = [row["idempotency_key"] for row in (*stored, *paid)]
+        assert keys == [
+            *(stored_key(KEY, "CR1"), stored_key(KEY, "CR2"), None),
+            *(stored_key(KEY, "CR1", "transfer"), None),
+        ]
+        return [each and (each.contract.loginid, each.contract.id) for each in bought]
+
+    assert use(location, found) == [("CR1", 1), ("CR2", 2)]
+    with (
+        earlier_release(24),
+        pytest.raises(StoreError, match="knows up to 24: use a newer release"),
+    ):
+        use(location, nothing)
 
 
 def test_migrations_that_remove_something_say_so_as_they_must() -> None:

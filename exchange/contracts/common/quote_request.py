@@ -1,5 +1,7 @@
 """A request for a quote, as a client sends it."""
 
+import hashlib
+import json
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final
@@ -38,12 +40,23 @@ class QuoteRequest:
     trade_risk_profile: str | None = None
     trading_period_start: int | None = None
 
+    def digest(self) -> str:
+        """Return a digest of what is to be bought: the same for `10` and `10.0`, with any markup.
 
+        It is stored, so it must not change for a field that is left out.
+        """
+        asked = {
+            name: str(value.normalize()) if isinstance(value, Decimal) else value
+            for name in _NAMES
+            if name != "markup" and (value := getattr(self, name)) is not None
+        }
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+_NAMES: Final = tuple(sorted(each.name for each in fields(QuoteRequest)))
 _OF_EVERY_TYPE = {
     *("contract_type", "symbol", "currency", "amount", "basis", "markup"),
     *("date_expiry", "date_start", "duration", "duration_unit"),
 }
-SPECIAL_FIELDS: Final = tuple(
-    sorted(each.name for each in fields(QuoteRequest) if each.name not in _OF_EVERY_TYPE)
-)
+SPECIAL_FIELDS: Final = tuple(name for name in _NAMES if name not in _OF_EVERY_TYPE)
 """The fields that some types take and others refuse."""
