@@ -33,8 +33,12 @@ FROM_AN_ADDRESS = 5
 AT_AN_ACCOUNT = 20
 AT_A_TIME = 2
 """Passwords that are checked at once: this bounds the memory that sign-ins use for hashes."""
-PRIORITY = 10
-"""The niceness of the threads that check passwords; that of the event loop is 0."""
+PRIORITY = 5
+"""The niceness of the threads that check passwords; that of the event loop is 0.
+
+With 10, beside four busy processes on two processors, a check takes more than four seconds, which
+is longer than a handler may take.
+"""
 MAX_WAITING = 16
 """Passwords that may wait for a check: so many are checked well within a handler's timeout."""
 MAX_WAITING_PER_CLIENT = 8
