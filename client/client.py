@@ -4,6 +4,10 @@ Rules:
 - Each call has exactly one result. What only reads is repeated after a lost connection. What
   changes something has an idempotency key from the start, and is repeated with it where the gateway
   accepts one. Everything else fails with `ConnectionLost` if it was sent.
+- A request that is not answered although a later one is, as the gateway answers in order, has lost
+  its reply: the client connects again, and repeats it by the rules above.
+- A proposal ends with its connection. To buy it later is to buy the same contract, for at most the
+  same price.
 - A call that changes something is sent once all streams that were asked for are open, so they show
   what it does.
 - What the gateway refuses for good (`AccessError`) ends the client; everything else is tried again,
@@ -20,7 +24,7 @@ from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import orjson
@@ -31,6 +35,7 @@ from scopegate.client.backoff import Backoff
 from scopegate.client.calls import KEYED, READS, Calls
 from scopegate.client.errors import (
     AccessError,
+    CallError,
     CallTimeout,
     ClientError,
     ClosedError,
@@ -49,6 +54,12 @@ STABLE = 5.0
 """Seconds after which a connection that is lost counts as one that had worked."""
 PING_EVERY = 10.0
 """Seconds between two pings; a peer that does not answer within as long is gone."""
+SIGN_IN_WITHIN = 10.0
+"""Seconds that a sign-in may take before the connection is left."""
+REPLY_WITHIN = 5.0
+"""Seconds after which a later request shows whether a reply is lost. A handler has less."""
+MAX_QUOTED = 100
+"""Proposals whose requests are remembered."""
 AGAIN = 0.5
 """Seconds after which a call is repeated that the gateway could not finish in time."""
 YIELD_EVERY = 50
@@ -70,6 +81,7 @@ _FINAL = frozenset({"InvalidAppID", "SessionEnded"})
 """Errors with which the gateway ends a connection for good."""
 _SIGNED_OUT = "AuthorizationRequired"
 """The error of a call if the token has ended: calls have `InvalidToken` for other tokens too."""
+_HAS_ENDED = "The token has ended: it was revoked, or has expired."
 _ENDS_STREAMS = frozenset({_SIGNED_OUT, "InvalidToken"})
 """Errors of a stream whose token has ended."""
 
@@ -87,24 +99,33 @@ class _LostError(Exception):
         self.ours = ours
 
 
+class _Quoted(NamedTuple):
+    """The request of a proposal, and the number of its connection."""
+
+    request: Message
+    connection: int
+
+
 class _Call:
     """A call that has no result yet."""
 
-    __slots__ = ("is_sent", "key", "may_repeat", "name", "proposal", "reply", "text", "was_sent")
+    __slots__ = ("is_sent", "key", "may_repeat", "message", "name", "reply", "text", "was_sent")
 
-    def __init__(
-        self, name: str, text: bytes, *, may_repeat: bool, key: str, proposal: object
-    ) -> None:
+    def __init__(self, name: str, message: Message, *, may_repeat: bool, key: str) -> None:
         self.name = name
-        self.text = text
-        self.proposal = proposal
-        """The proposal that it buys, if it buys one."""
+        self.message = message
+        self.text = _text(message)
         self.may_repeat = may_repeat
         self.key = key
         self.is_sent = False
         """Whether it was sent on the present connection."""
         self.was_sent = False
         self.reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+
+    @property
+    def proposal(self) -> object:
+        """The proposal that it buys, if it buys one."""
+        return self.message.get("buy")
 
     @property
     def may_have_happened(self) -> bool:
@@ -163,6 +184,10 @@ class Client(Calls):
         self._streams: dict[int, Subscription] = {}
         self._outbox: deque[tuple[_Call | None, bytes]] = deque()
         self._has_mail = asyncio.Event()
+        self._probe: tuple[int, set[int]] = (0, set())
+        """The id of the latest probe, and of the requests that had no reply before it."""
+        self._quoted: dict[object, _Quoted] = {}
+        """The requests of the latest proposals, by the ids of these."""
         self._is_open = False
         self._end: ClientError | None = ClosedError("The client is not open: use `async with`.")
         self._running: asyncio.Task[None] | None = None
@@ -247,13 +272,7 @@ class Client(Calls):
             repeat = name in READS or name in KEYED
         limit = self._timeout if timeout is None else timeout
         req_id = next(self._ids)
-        made = _Call(
-            name,
-            _text({"req_id": req_id, **message}),
-            may_repeat=repeat,
-            key=key,
-            proposal=message.get("buy"),
-        )
+        made = _Call(name, {"req_id": req_id, **message}, may_repeat=repeat, key=key)
         try:
             async with asyncio.timeout(limit):
                 if name not in READS:
@@ -440,12 +459,12 @@ class Client(Calls):
             raise _refused(refused) from None
         except (InvalidURI, InvalidHandshake) as refused:
             raise _LostError(_sentence(refused)) from None
-        writer: asyncio.Task[None] | None = None
+        tasks: list[asyncio.Task[None]] = []
         try:
             if self._token is not None:
                 self.account = await self._sign_in(socket, self._token)
             self._connected()
-            writer = asyncio.create_task(self._write(socket))
+            tasks = [asyncio.create_task(each) for each in (self._write(socket), self._watch())]
             count = 0
             while True:
                 self._received(orjson.loads(await socket.recv(decode=False)))
@@ -455,16 +474,21 @@ class Client(Calls):
         except WebSocketException:
             raise _ended(socket) from None
         finally:
-            if writer is not None:
-                writer.cancel()
-                await asyncio.wait([writer])
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
             await socket.close()
 
     async def _sign_in(self, socket: ClientConnection, token: str) -> Mapping[str, Any]:
         req_id = next(self._ids)
         await socket.send(orjson.dumps({"req_id": req_id, "authorize": token}), text=True)
-        async with asyncio.timeout(self._timeout):
-            reply = orjson.loads(await socket.recv(decode=False))
+        within = min(self._timeout, SIGN_IN_WITHIN)
+        try:
+            async with asyncio.timeout(within):
+                reply = orjson.loads(await socket.recv(decode=False))
+        except TimeoutError:
+            raise _LostError(f"The sign-in was not answered within {within:g} s") from None
         if "error" not in reply:
             account: Mapping[str, Any] = reply["authorize"]
             return account
@@ -548,9 +572,29 @@ class Client(Calls):
                 self._has_mail.clear()
                 await self._has_mail.wait()
 
+    async def _watch(self) -> None:
+        """Ask for a later reply where one does not come, until the connection ends."""
+        while True:
+            before = self._unanswered()
+            await asyncio.sleep(REPLY_WITHIN)
+            late = before & self._unanswered()
+            if late:
+                self._probe = (next(self._ids), late)
+                self._post(_text({"req_id": self._probe[0], "ping": 1}))
+
+    def _unanswered(self) -> set[int]:
+        """Return the ids of the requests of this connection that have no reply."""
+        calls = self._calls.items()
+        return {req_id for req_id, made in calls if made.is_sent and not made.reply.done()} | {
+            req_id for req_id, stream in self._streams.items() if stream.is_opening
+        }
+
     def _received(self, message: Message) -> None:
         """Give a message to what it belongs to. Raises `AccessError` if it says so."""
         req_id = message.get("req_id", 0)
+        probe, late = self._probe
+        if req_id == probe and late & self._unanswered():
+            raise _LostError("The gateway has answered a later request, and not this one")
         if (made := self._calls.get(req_id)) is not None:
             self._answered(made, message)
         elif (stream := self._streams.get(req_id)) is not None:
@@ -561,16 +605,21 @@ class Client(Calls):
             return
         if "error" not in message:
             made.reply.set_result(message)
+            if made.name == "proposal":
+                self._remember_quote(made.message, message)
             if made.proposal is not None:
                 self._bought(made.proposal)
             return
         error = error_of(message)
+        if error.code == "InvalidContractProposal" and self._buy_by_parameters(made):
+            return
         if error.code in _FINAL or (error.code == _SIGNED_OUT and self._token is not None):
             made.is_sent = made.was_sent = False  # it was refused
-            raise error_of(message, AccessError)
+            raise _access_error(error)
         if error.code == "ServiceRestart" and made.may_repeat:
             return  # the connection ends next
         if error.code == "Timeout" and made.key:  # it may still happen
+            made.is_sent = False
             asyncio.get_running_loop().call_later(AGAIN, self._repeat, made)
             return
         made.reply.set_exception(error)
@@ -579,11 +628,35 @@ class Client(Calls):
         if self._is_open and not made.reply.done():
             self._post(made.text, made)
 
+    def _remember_quote(self, request: Message, reply: Message) -> None:
+        """Remember what was asked for with the proposal of a reply."""
+        number = reply["proposal"].get("id")
+        self._quoted.pop(number, None)
+        self._quoted[number] = _Quoted(request, self.connections)
+        if len(self._quoted) > MAX_QUOTED:
+            del self._quoted[next(iter(self._quoted))]
+
+    def _buy_by_parameters(self, made: _Call) -> bool:
+        """Buy what a proposal of an earlier connection was about; return whether it is one."""
+        quoted = self._quoted.get(made.proposal)
+        if made.name != "buy" or quoted is None or quoted.connection == self.connections:
+            return False
+        asked = quoted.request.items()
+        parameters = {
+            field: value for field, value in asked if field not in {*_ANYWHERE, "proposal"}
+        }
+        made.message = {**made.message, "buy": 1, "parameters": parameters}
+        made.text = _text(made.message)
+        self._post(made.text, made)
+        return True
+
     def _streamed(self, stream: Subscription, message: Message) -> None:
         if "error" in message:
-            code = message["error"]["code"]
-            if code in _FINAL or (code in _ENDS_STREAMS and self._token is not None):
-                raise error_of(message, AccessError)
+            error = error_of(message)
+            if error.code in _FINAL or (error.code in _ENDS_STREAMS and self._token is not None):
+                raise _access_error(error)
+        elif stream.name == "proposal":
+            self._remember_quote(stream.request, message)
         was_opening = stream.is_opening
         failed = stream.received(message)
         if failed is not None:
@@ -672,6 +745,12 @@ def _encoded(value: object) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     raise TypeError(f"{type(value).__name__} is nothing that a message can have.")
+
+
+def _access_error(refused: CallError) -> AccessError:
+    """Return the end of a client that was signed in."""
+    message = _HAS_ENDED if refused.code == _SIGNED_OUT else refused.message
+    return AccessError(refused.code, message, refused.details, refused.subcode)
 
 
 def _sentence(problem: BaseException) -> str:

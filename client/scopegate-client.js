@@ -14,8 +14,15 @@
 // - Each call has exactly one result. What only reads is repeated after a lost connection. What
 //   changes something has an idempotency key from the start, and is repeated with it where the
 //   gateway accepts one. Everything else fails with `ConnectionLost` if it was sent.
+// - A request that is not answered although a later one is, as the gateway answers in order, has
+//   lost its reply: the client connects again, and repeats it by the rules above.
+// - A proposal ends with its connection. To buy it later is to buy the same contract, for at most
+//   the same price.
 // - A stream with positions is resumed after the last event that is in its queue. So each event is
 //   yielded once and in order, and what the gateway cannot send any more is a `GapError`.
+// - An event that another has overtaken is put into its place. If the reader has had the later one
+//   already it comes late, but a balance is left out then: the later one has replaced it. From then
+//   on the stream is resumed an event earlier, because another one may be overtaken as it is lost.
 // - A queue is bounded. If its reader is too slow, the subscription is ended, and resumed once the
 //   reader has caught up. A stream without positions keeps its latest events, after a `GapError`.
 // - What the gateway refuses for good (`AccessError`) ends the client; everything else is tried
@@ -230,13 +237,15 @@ const TIMEOUT = 30;
 const MAX_REQUEST = 64 * 1024;
 const MAX_WAITING = 1_000;
 const MAX_CLOSED = 1_000;
+const MAX_RECENT = 100;
+const MAX_QUOTED = 100;
 const STABLE = 5;
 const PING_EVERY = 10;
 const AGAIN = 0.5;
 const LATER = 5;
 
 const KINDS = {
-  balance: "snapshot",
+  balance: "balance", // a snapshot, and each event replaces the one before it
   proposal_open_contract: "states",
   ticks: "event",
   transaction: "snapshot",
@@ -250,6 +259,7 @@ const SIGN_IN_LATER = new Set(
 const STREAM_LATER = new Set(
   ["RateLimit", "StorageUnavailable", "Timeout", "InternalServerError"],
 );
+const HAS_ENDED = "The token has ended: it was revoked, or has expired.";
 const ANYWHERE = new Set(["loginid", "passthrough", "req_id", "subscribe"]);
 const ENVELOPE = new Set(
   ["echo_req", "req_id", "passthrough", "msg_type", "subscription", "position", "gap"],
@@ -349,7 +359,8 @@ class Subscription {
     this.next = [];
     this.wasOpened = false;
     this.opened = new Promise((resolve) => (this.resolveOpened = resolve));
-    this.position = after;
+    this.positions = after === null ? [] : [after]; // where it began, and its latest events, sorted
+    this.isDisordered = false; // whether an event has overtaken another one
     this.resume = resume;
     this.forget = forget;
     this.kind = KINDS[name];
@@ -361,9 +372,17 @@ class Subscription {
   message() {
     const message = { req_id: this.reqId, ...this.request };
     if (this.kind !== undefined && this.position !== null) {
-      message.passthrough = { ...message.passthrough, resume: this.position };
+      message.passthrough = { ...message.passthrough, resume: this.#resumeAfter };
     }
     return message;
+  }
+
+  get position() {
+    return this.positions.at(-1) ?? null;
+  }
+
+  get #resumeAfter() {
+    return this.positions.slice(this.isDisordered ? -2 : -1)[0];
   }
 
   lost() {
@@ -412,20 +431,27 @@ class Subscription {
     this.id = message.subscription?.id ?? null;
     this.#isOpen();
     if (gap !== undefined) {
-      this.#append({ gap: new GapError(this.name, gap.after, gap.until) });
-      this.position = position; // it may go back: then the gateway has lost what it had
+      let { after } = gap;
+      if (isResumed && after === this.#resumeAfter) {
+        after = Math.min(this.position, gap.until); // it may be an event earlier than this
+      }
+      if (after !== gap.until) {
+        this.#append({ gap: new GapError(this.name, after, gap.until) });
+      }
+      this.positions = [position]; // it may go back: then the gateway has lost what it had
     } else if (this.kind === undefined && !isFirst) {
       this.#append({ gap: new GapError(this.name) });
     }
-    if (this.kind === "snapshot") {
-      this.position ??= position;
-      if (!isResumed) {
+    if (this.positions.length === 0 && position !== null && this.kind !== "event") {
+      this.positions = [position];
+    }
+    if (this.kind === "snapshot" || this.kind === "balance") {
+      // The snapshot that resumes a stream has the position of the request. If it was lost, this is
+      // the first event.
+      if (!isResumed || !this.#isDuplicate(message)) {
         this.#put(message);
       }
     } else {
-      if (this.kind === "states") {
-        this.position ??= position;
-      }
       if ((gap !== undefined && this.kind === "event") || !this.#isDuplicate(message)) {
         this.#put(message);
       }
@@ -441,12 +467,17 @@ class Subscription {
   }
 
   #isDuplicate(message) {
-    if (this.kind === "states") {
-      const contract = message[message.msg_type];
-      return Boolean(contract.is_sold) && this.sold.has(contract.contract_id);
-    }
     const { position } = message;
-    return position !== undefined && this.position !== null && position <= this.position;
+    if (position === undefined) {
+      return false;
+    }
+    if (this.kind === "states") {
+      return this.sold.has(message[message.msg_type].contract_id); // also a state before its end
+    }
+    if (this.position === null || position > this.position) {
+      return false;
+    }
+    return position < this.positions[0] || this.positions.includes(position);
   }
 
   #put(message) {
@@ -466,22 +497,53 @@ class Subscription {
       this.waiting.length = 0;
       this.#append({ gap: new GapError(this.name) });
     }
-    if (message.position !== undefined) {
-      this.#seen(message);
+    const { position } = message;
+    if (position !== undefined && this.kind === "states") {
+      this.#noteEnd(message);
+    } else if (position !== undefined) {
+      const isOvertaken = this.position !== null && position < this.position;
+      this.#remember(position);
+      if (isOvertaken) {
+        this.#putLate(message);
+        return;
+      }
     }
     this.#append({ message, position: this.position });
   }
 
-  #seen(message) {
-    if (this.kind !== "states") {
-      this.position = message.position;
-      return;
+  /** Puts an event that was overtaken before those after it, as far as they still wait. */
+  #putLate(message) {
+    this.isDisordered = true;
+    const { position } = message;
+    let place = this.waiting.length;
+    while (place > 0 && this.waiting[place - 1].position > position) {
+      place -= 1;
     }
+    if (place < this.waiting.length) {
+      this.waiting.splice(place, 0, { message, position });
+    } else if (this.kind !== "balance") {
+      this.#append({ message, position: this.position });
+    }
+  }
+
+  #remember(position) {
+    if (!this.positions.includes(position)) {
+      this.positions.push(position);
+      if (this.positions.at(-2) > position) {
+        this.positions.sort((one, other) => one - other);
+      }
+      this.positions.splice(0, this.positions.length - MAX_RECENT);
+    }
+  }
+
+  #noteEnd(message) {
     // Several contracts may be closed by one commit, so the position of a message may include a
     // sale that only the next message shows. The sale that this one shows is certain.
     const contract = message[message.msg_type];
     if (contract.is_sold) {
-      this.position = Math.max(this.position ?? 0, contract.transaction_ids.sell);
+      const position = contract.transaction_ids.sell;
+      this.isDisordered ||= position < (this.position ?? 0);
+      this.#remember(position);
       this.sold.add(contract.contract_id);
       if (this.sold.size > MAX_CLOSED) {
         this.sold.delete(this.sold.values().next().value);
@@ -591,12 +653,12 @@ export class Stream {
 }
 
 class Call {
-  constructor(name, text, { mayRepeat, key, proposal }) {
+  constructor(name, message, { mayRepeat, key }) {
     this.name = name;
-    this.text = text;
+    this.message = message;
+    this.text = textOf(message);
     this.mayRepeat = mayRepeat;
     this.key = key;
-    this.proposal = proposal;
     this.isSent = false; // on the present connection
     this.wasSent = false;
     this.isDone = false;
@@ -605,6 +667,11 @@ class Call {
       this.reject = reject;
     });
     this.reply.catch(() => {});
+  }
+
+  /** The proposal that it buys, if it buys one. */
+  get proposal() {
+    return this.message.buy;
   }
 
   get mayHaveHappened() {
@@ -650,7 +717,9 @@ export class Client {
   #pinger = 0;
   #reason = "no connection yet";
   #onFirst = null;
-  #signIn = 0;
+  #unansweredBefore = new Set(); // the requests that had no reply when this was last looked at
+  #probe = { id: 0, late: new Set() }; // the latest probe, and what had no reply before it
+  #quoted = new Map(); // the requests of the latest proposals, by the ids of these
 
   /** The reply to the latest sign-in: the account, its scopes and its balance then. */
   account = {};
@@ -738,10 +807,9 @@ export class Client {
       message.passthrough = { ...message.passthrough, idempotency_key: key };
     }
     const reqId = (this.#ids += 1);
-    const made = new Call(name, textOf({ req_id: reqId, ...message }), {
+    const made = new Call(name, { req_id: reqId, ...message }, {
       mayRepeat: repeat ?? (READS.has(name) || KEYED.has(name)),
       key,
-      proposal: message.buy,
     });
     const timer = setTimeout(() => {
       made.fail(
@@ -861,8 +929,7 @@ export class Client {
       if (this.#token === null) {
         this.#connected();
       } else {
-        this.#signIn = this.#ids += 1;
-        socket.send(textOf({ req_id: this.#signIn, authorize: this.#token }));
+        socket.send(textOf({ req_id: (this.#ids += 1), authorize: this.#token }));
       }
     };
     socket.onmessage = ({ data }) => {
@@ -976,17 +1043,35 @@ export class Client {
     }
   }
 
-  /** Asks for a sign of life where there was none, and leaves a connection that gives none. */
+  /**
+   * Asks for a sign of life where there was none, and for a later reply where one does not come.
+   * Leaves a connection that gives no sign of life, or on which nobody signs in.
+   */
   #ping() {
     if (this.#socket === null) {
       return;
     }
     const silence = (Date.now() - this.#lastFrame) / 1_000;
+    const before = this.#unansweredBefore;
+    this.#unansweredBefore = this.#unanswered();
+    const late = new Set([...this.#unansweredBefore].filter((reqId) => before.has(reqId)));
     if (silence >= 2 * PING_EVERY) {
       this.#lost("The gateway does not answer");
-    } else if (silence >= PING_EVERY && this.#isOpen) {
-      this.#socket.send(textOf({ req_id: (this.#ids += 1), ping: 1 }));
+    } else if (!this.#isOpen) {
+      if (silence >= PING_EVERY) {
+        this.#lost("The sign-in was not answered");
+      }
+    } else if (silence >= PING_EVERY || late.size > 0) {
+      this.#probe = { id: (this.#ids += 1), late };
+      this.#socket.send(textOf({ req_id: this.#probe.id, ping: 1 }));
     }
+  }
+
+  /** The ids of the requests of this connection that have no reply. */
+  #unanswered() {
+    const calls = [...this.#calls].filter(([, made]) => made.isSent && !made.isDone);
+    const streams = [...this.#streams].filter(([, stream]) => stream.isOpening);
+    return new Set([...calls, ...streams].map(([reqId]) => reqId));
   }
 
   #received(message) {
@@ -994,6 +1079,11 @@ export class Client {
     const { req_id: reqId, error } = message;
     if (!this.#isOpen) {
       this.#signedIn(message);
+      return;
+    }
+    const { id, late } = this.#probe;
+    if (reqId === id && [...this.#unanswered()].some((each) => late.has(each))) {
+      this.#lost("The gateway has answered a later request, and not this one");
       return;
     }
     const made = this.#calls.get(reqId);
@@ -1008,7 +1098,8 @@ export class Client {
       if (made !== undefined) {
         made.isSent = made.wasSent = false; // it was refused
       }
-      this.#finish(new AccessError(error));
+      const hasEnded = error.code === "AuthorizationRequired";
+      this.#finish(new AccessError(hasEnded ? { ...error, message: HAS_ENDED } : error));
     } else if (made !== undefined) {
       this.#answered(made, message);
     } else if (stream !== undefined) {
@@ -1039,20 +1130,51 @@ export class Client {
     }
     if (error === undefined) {
       made.succeed(message);
+      if (made.name === "proposal") {
+        this.#rememberQuote(made.message, message);
+      }
       if (made.proposal !== undefined) {
         this.#bought(made.proposal);
       }
+    } else if (error.code === "InvalidContractProposal" && this.#buyByParameters(made)) {
+      // It was a proposal of an earlier connection.
     } else if (error.code === "ServiceRestart" && made.mayRepeat) {
       // The connection ends next.
     } else if (error.code === "Timeout" && made.key !== "") {
-      // It may still happen.
+      made.isSent = false; // it may still happen
       setTimeout(() => this.#isOpen && this.#send(made), 1_000 * AGAIN);
     } else {
       made.fail(new CallError(error));
     }
   }
 
+  /** Remembers what was asked for with the proposal of a reply. */
+  #rememberQuote(request, { proposal }) {
+    this.#quoted.delete(proposal.id);
+    this.#quoted.set(proposal.id, { request, connection: this.connections });
+    if (this.#quoted.size > MAX_QUOTED) {
+      this.#quoted.delete(this.#quoted.keys().next().value);
+    }
+  }
+
+  /** Buys what a proposal of an earlier connection was about; whether it is one. */
+  #buyByParameters(made) {
+    const quoted = this.#quoted.get(made.proposal);
+    if (made.name !== "buy" || quoted === undefined || quoted.connection === this.connections) {
+      return false;
+    }
+    const asked = Object.entries(quoted.request);
+    const fields = asked.filter(([field]) => field !== "proposal" && !ANYWHERE.has(field));
+    made.message = { ...made.message, buy: 1, parameters: Object.fromEntries(fields) };
+    made.text = textOf(made.message);
+    this.#send(made);
+    return true;
+  }
+
   #streamed(stream, message) {
+    if (stream.name === "proposal" && message.error === undefined) {
+      this.#rememberQuote(stream.request, message);
+    }
     const wasOpening = stream.isOpening;
     const failed = stream.received(message);
     if (failed !== null) {

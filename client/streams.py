@@ -3,12 +3,16 @@
 Rules:
 - A stream with positions is resumed after the last event that is in its queue. So each event is
   yielded once and in order, and what the gateway cannot send any more is a `GapError`.
+- An event that another has overtaken is put into its place. If the reader has had the later one
+  already it comes late, but a balance is left out then: the later one has replaced it. From then on
+  the stream is resumed an event earlier, because another one may be overtaken as it is lost.
 - A queue is bounded. If its reader is too slow, the subscription is ended, and resumed once the
   reader has caught up: nothing is lost, and no other stream or call waits. A stream without
   positions keeps its latest events then, after a `GapError`.
 """
 
 import asyncio
+import bisect
 import contextlib
 import threading
 from collections import deque
@@ -26,6 +30,8 @@ MAX_WAITING = 1_000
 """Events that wait for the reader of a stream at most."""
 MAX_CLOSED = 1_000
 """Closed contracts that are remembered, so that none is yielded twice."""
+MAX_RECENT = 100
+"""Positions of the latest events that are remembered, so that none is yielded twice."""
 TRANSIENT = frozenset({"RateLimit", "StorageUnavailable", "Timeout", "InternalServerError"})
 """Errors for which a stream that was open before is subscribed to again later."""
 
@@ -43,10 +49,12 @@ class Kind(NamedTuple):
 
     has_positions: bool
     first: First
+    is_replaced: bool = False
+    """Whether an event says nothing that the next one does not say."""
 
 
 KINDS: Mapping[str, Kind] = {
-    "balance": Kind(True, First.SNAPSHOT),
+    "balance": Kind(True, First.SNAPSHOT, is_replaced=True),
     "proposal_open_contract": Kind(True, First.STATES),
     "ticks": Kind(True, First.EVENT),
     "transaction": Kind(True, First.SNAPSHOT),
@@ -94,7 +102,10 @@ class Subscription:
         self._forget = forget
         self._kind = KINDS.get(name, OTHER)
         self._ends_with_contract = "contract_id" in request
-        self._position = after
+        self._positions: list[int] = [] if after is None else [after]
+        """Where it began, and the positions of its latest events, in order."""
+        self._is_disordered = False
+        """Whether an event has overtaken another one."""
         self._waiting: deque[_Event | GapError] = deque()
         self._news = asyncio.Event()
         self._sold: dict[int, None] = {}
@@ -104,12 +115,20 @@ class Subscription:
     def message(self) -> Message:
         """The request, which resumes after the last event if there was one."""
         message = {"req_id": self.req_id, **self.request}
-        if self._kind.has_positions and self._position is not None:
-            message["passthrough"] = {
-                **message.get("passthrough", {}),
-                "resume": self._position,
-            }
+        if self._kind.has_positions and self._positions:
+            resume = self._resume_after
+            message["passthrough"] = {**message.get("passthrough", {}), "resume": resume}
         return message
+
+    @property
+    def _resume_after(self) -> int:
+        [position, *_] = self._positions[-2 if self._is_disordered else -1 :]
+        return position
+
+    @property
+    def _position(self) -> int | None:
+        """The position of the latest event, or where it began."""
+        return self._positions[-1] if self._positions else None
 
     # What arrives.
 
@@ -127,7 +146,7 @@ class Subscription:
         begins, self.is_opening = self.is_opening, False
         if begins:
             self._begun(message)
-        elif message.get("position") is None or not self._is_duplicate(message):
+        elif not self._is_duplicate(message):
             self._put(message)
         if self._ends_with_contract and "subscription" not in message:
             self.end(None)
@@ -150,36 +169,49 @@ class Subscription:
         self.id = message.get("subscription", {}).get("id")
         self.opened.set()
         position = message.get("position")
-        resumed = self._position is not None and self._kind.has_positions
+        resumed = bool(self._positions) and self._kind.has_positions
         gap = message.get("gap")
         if gap is not None:
-            self._append(GapError(self.name, gap["after"], gap["until"]))
+            after, until = gap["after"], gap["until"]
+            if resumed and after == self._resume_after:
+                after = min(self._positions[-1], until)  # it may be an event earlier than this
+            if after != until:
+                self._append(GapError(self.name, after, until))
             # It may go back: then the gateway has lost what it had.
-            self._position = position
+            self._positions = [] if position is None else [position]
         elif not self._kind.has_positions and not is_first:
             self._append(GapError(self.name))
         if self._kind.first is First.EVENT:
             if gap is not None or not self._is_duplicate(message):
                 self._put(message)
         elif self._kind.first is First.STATES:
-            if self._position is None:
-                self._position = position
+            self._begin_at(position)
             if not self._is_duplicate(message):
                 self._put(message)
         else:
-            self._position = position if self._position is None else self._position
-            if not resumed:
+            self._begin_at(position)
+            # The snapshot that resumes a stream has the position of the request. If it was lost,
+            # this is the first event.
+            if not resumed or not self._is_duplicate(message):
                 self._put(message)
         if self.id is None:  # the only reply: there is no stream
             self.end(None)
 
+    def _begin_at(self, position: int | None) -> None:
+        if not self._positions and position is not None:
+            self._positions = [position]
+
     def _is_duplicate(self, message: Message) -> bool:
-        """Whether an event was seen before."""
-        if self._kind.first is First.STATES:
-            contract = message[message["msg_type"]]
-            return bool(contract.get("is_sold")) and contract["contract_id"] in self._sold
+        """Whether an event was seen before, or is a state of a contract whose end was."""
         position = message.get("position")
-        return position is not None and self._position is not None and position <= self._position
+        if position is None:
+            return False
+        if self._kind.first is First.STATES:
+            return message[message["msg_type"]].get("contract_id") in self._sold
+        latest = self._position
+        if latest is None or position > latest:
+            return False
+        return position < self._positions[0] or position in self._positions
 
     def _put(self, message: Message) -> None:
         body = message.get(message["msg_type"])
@@ -190,20 +222,45 @@ class Subscription:
             if self.is_behind:
                 return
         position = message.get("position")
-        if position is not None:
-            self._seen(message, position)
+        if position is not None and self._kind.first is First.STATES:
+            self._note_end(message)
+        elif position is not None:
+            is_overtaken = self._position is not None and position < self._position
+            self._remember(position)
+            if is_overtaken:
+                self._put_late(message, position)
+                return
         self._append(_Event(message, self._position))
 
-    def _seen(self, message: Message, position: int) -> None:
-        """Note up to where events are in the queue."""
-        if self._kind.first is not First.STATES:
-            self._position = position
-            return
+    def _put_late(self, message: Message, position: int) -> None:
+        """Put an event that was overtaken before those after it, as far as they still wait."""
+        self._is_disordered = True
+        place = len(self._waiting)
+        while place:
+            item = self._waiting[place - 1]
+            if isinstance(item, GapError) or (item.position or 0) < position:
+                break
+            place -= 1
+        if place < len(self._waiting):
+            self._waiting.insert(place, _Event(message, position))
+        elif not self._kind.is_replaced:
+            self._append(_Event(message, self._position))
+
+    def _remember(self, position: int) -> None:
+        """Note that an event was in the queue."""
+        if position not in self._positions:
+            bisect.insort(self._positions, position)
+            del self._positions[:-MAX_RECENT]
+
+    def _note_end(self, message: Message) -> None:
+        """Note whether this is the end of a contract."""
         # Several contracts may be closed by one commit, so the position of a message may include a
         # sale that only the next message shows. The sale that this one shows is certain.
         contract = message[message["msg_type"]]
         if contract.get("is_sold"):
-            self._position = max(self._position or 0, contract["transaction_ids"]["sell"])
+            position = contract["transaction_ids"]["sell"]
+            self._is_disordered |= position < (self._position or 0)
+            self._remember(position)
             self._sold[contract["contract_id"]] = None
             if len(self._sold) > MAX_CLOSED:
                 del self._sold[next(iter(self._sold))]

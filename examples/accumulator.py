@@ -42,6 +42,7 @@ CONTRACT: BuyParameters = {
 async def play(client: Client) -> float:
     """Play one round and return its profit: buy, watch it grow, sell."""
     bought = await client.buy(price=STAKE, parameters=CONTRACT)
+    print(bought["longcode"], flush=True)
     async for contract in client.open_contracts(contract_id=bought["contract_id"]):
         spot, passed = contract["current_spot_display_value"], contract["tick_passed"]
         if contract["is_sold"]:

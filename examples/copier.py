@@ -16,8 +16,8 @@ import asyncio
 import os
 import sys
 
-from scopegate.client import Client, ClientError
-from scopegate.client.messages import CopyShown
+from scopegate.client import Client, ClientError, GapError, Stream
+from scopegate.client.messages import CopyReportBody, CopyShown
 
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 MAX_STAKE = 20.0
@@ -34,20 +34,37 @@ def show(copy: CopyShown) -> None:
         print(f"{trade}: copied as {copy['contract_id']}", flush=True)
 
 
+def identity(copy: CopyShown) -> tuple[int, str, int]:
+    """Return what no other trade has."""
+    return copy["time"], copy["action"], copy["trader_contract_id"]
+
+
 async def main(token: str, trader: str, url: str = URL) -> None:
-    # The bot listens before anything can be copied.
-    async with Client(url, token) as client, client.copy_reports(limit=0) as reports:
+    # The bot listens before anything can be copied. The first report has earlier trades.
+    async with Client(url, token) as client, client.copy_reports() as reports:
+        known = {identity(copy) for copy in (await anext(reports))["copies"]}
         await client.copy_start(trader, max_trade_stake=MAX_STAKE)
         print("copying", flush=True)
-        seen = 0
-        async for report in reports:
-            for copy in report["copies"]:
-                show(copy)
-                seen += 1
-            if seen >= TRADES:
-                break
-        await client.copy_stop(trader)
+        try:
+            await follow(reports, known)
+            await client.copy_stop(trader)
+        except ClientError as problem:
+            sys.exit(f"{problem}\nThe copying goes on until you stop it, with copy_stop.")
         print("stopped")
+
+
+async def follow(reports: Stream[CopyReportBody], known: set[tuple[int, str, int]]) -> None:
+    """Show each trade once, until there were `TRADES`."""
+    last = len(known) + TRADES
+    while len(known) < last:
+        try:
+            report = await anext(reports)
+        except GapError:  # the connection was lost: the next report has the latest trades again
+            continue
+        for copy in reversed(report["copies"]):  # they begin with the latest one
+            if identity(copy) not in known:
+                known.add(identity(copy))
+                show(copy)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import sys
 
 from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 URL = "ws://127.0.0.1:5555/websockets/v3"
 
@@ -40,4 +41,7 @@ async def main(token: str, url: str = URL, count: int = 5) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    try:
+        asyncio.run(main(*sys.argv[1:]))
+    except (OSError, WebSocketException) as problem:
+        sys.exit(f"The connection was lost, or there is none: {problem}")

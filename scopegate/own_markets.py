@@ -79,6 +79,11 @@ def _stored(reader: Snapshot) -> dict[str, str]:
     return {row["name"].removeprefix(_META): row["value"] for row in rows}
 
 
+def stored_names(reader: Snapshot) -> Sequence[str]:
+    """Return the names of the markets of files that the gateway of this database has."""
+    return list(_stored(reader))
+
+
 def _has_contracts(reader: Snapshot, name: str) -> bool:
     """Whether contracts were bought on the symbol."""
     pattern = "%" + f"_{name}_".replace("_", "!_") + "%"

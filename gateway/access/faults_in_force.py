@@ -13,10 +13,11 @@ Rules:
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -43,11 +44,17 @@ COUNTED = "fault counted"
 log = structlog.get_logger("scopegate.faults")
 
 
+class _Target(NamedTuple):
+    """The token or the authorization that a fault is for; the other one is `None`."""
+
+    token_id: int | None
+    link_id: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class _InForce:
     number: int
-    token_id: int | None
-    link_id: int | None
+    target: _Target
     course: Course
 
 
@@ -96,6 +103,8 @@ class Faults:
         """Whether owners may ask for faults."""
         self._changes = 0
         self._in_force: dict[int, _InForce] = {}
+        self._of_target: dict[_Target, dict[int, Course]] = {}
+        """The same by what they are for, each with its number."""
         self._of_all: list[tuple[int | None, Course]] = []
         """The faults of the settings, each with the app that it is for, if it is for one."""
         self._of_session: dict[Session, list[Course]] = {}
@@ -176,22 +185,21 @@ class Faults:
             courses = []
         grants = session.grants.values()
         if self._in_force and grants and all(map(self._kinds.admits, grants)):
-            held = {grant.token_id for grant in grants}
-            links = {grant.link_id for grant in grants}
-            courses += [
-                each.course
-                for each in self._in_force.values()
-                if each.token_id in held or (each.link_id is not None and each.link_id in links)
-            ]
+            found: dict[int, Course] = {}
+            for grant in grants:
+                found |= self._of_target.get(_Target(grant.token_id, None), {})
+                found |= self._of_target.get(_Target(None, grant.link_id), {})
+            courses += [course for _, course in sorted(found.items(), key=itemgetter(0))]
         return courses + self._of_session.get(session, [])
 
-    def _refresh_all(self, numbers: Iterable[_InForce]) -> None:
-        """Refresh the connections of these faults."""
-        token_ids = {each.token_id for each in numbers}
-        link_ids = {each.link_id for each in numbers}
+    def _refresh_all(self, targets: Set[_Target]) -> None:
+        """Refresh the connections of these tokens and authorizations."""
+        if not targets:
+            return
         for session in list(self._access.sessions):
             for grant in session.grants.values():
-                if grant.token_id in token_ids or grant.link_id in link_ids - {None}:
+                of_grant = {_Target(grant.token_id, None), _Target(None, grant.link_id)}
+                if not targets.isdisjoint(of_grant):
                     self.refresh(session)
                     break
 
@@ -223,7 +231,7 @@ class Faults:
         self._changes += 1
         self._add(started.number, started.token_id, started.link_id, started.fault, started.options)
         if started.number in self._in_force:
-            self._refresh_all([self._in_force[started.number]])
+            self._refresh_all({_Target(started.token_id, started.link_id)})
 
     def _add(
         self,
@@ -240,21 +248,27 @@ class Faults:
         except ApiError as problem:  # of a plugin, or a release, that is no longer there
             log.warning("a stored fault is left out", number=number, kind=kind, why=problem.message)
             return
-        course = self._course(number, fault)
-        self._in_force[number] = _InForce(number, token_id, link_id, course)
+        made = _InForce(number, _Target(token_id, link_id), self._course(number, fault))
+        self._in_force[number] = made
+        self._of_target.setdefault(made.target, {})[number] = made.course
+
+    def _remove(self, number: int) -> _Target | None:
+        """Remove a fault; return what it was for, or `None` if it is not in force."""
+        found = self._in_force.pop(number, None)
+        if found is None:
+            return None
+        of_target = self._of_target[found.target]
+        del of_target[number]
+        if not of_target:
+            del self._of_target[found.target]
+        return found.target
 
     def _ended(self, ended: FaultsEnded) -> None:
         self._changes += 1
-        gone = [
-            found
-            for number in ended.numbers
-            if (found := self._in_force.pop(number, None)) is not None
-        ]
-        if gone:
-            self._refresh_all(gone)
+        self._refresh_all({target for each in ended.numbers if (target := self._remove(each))})
 
     def _tokens_ended(self, ended: TokensEnded) -> None:
         self._changes += 1
-        for number, each in list(self._in_force.items()):
-            if each.token_id in ended.ids:
-                del self._in_force[number]
+        for token_id in ended.ids:
+            for number in list(self._of_target.get(_Target(token_id, None), {})):
+                self._remove(number)

@@ -10,12 +10,13 @@ Rules:
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from scopegate.gateway.calls.errors import ApiError
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.faults import CallName, Effect, Fault, Message, Sent
 from scopegate.gateway.calls.wire_faults import FaultKinds, Refusal, WrongClock
 from scopegate.handlers.exchange.paper_accounts import AccountFacts
@@ -309,6 +310,32 @@ class MarketFaultKinds(FaultKinds):
         Spike,
         WrongMarketClock,
     )
+
+    def __init__(self, symbols: Container[str] = SYMBOLS) -> None:
+        """`symbols` are the names of the symbols that a fault may be about."""
+        self._symbols = symbols
+
+    def checked(
+        self,
+        kind: str,
+        options: Mapping[str, Any],
+        calls: Container[str] | None = None,
+        kind_field: str = "kind",
+    ) -> Fault:
+        """Return a fault, whose symbol exists if it names one.
+
+        Raises `InputValidationFailed` if it is invalid, which says what there is.
+        """
+        fault = super().checked(kind, options, calls, kind_field)
+        symbol = fault.symbol if isinstance(fault, _OfTicks) else None
+        if symbol is not None and symbol not in self._symbols:
+            raise input_validation_failed(
+                {
+                    "options.symbol": f"There is no symbol {symbol}. active_symbols lists all, and"
+                    " docs/markets.md those that every gateway has."
+                }
+            )
+        return fault
 
     def is_for_tests(self, facts: object) -> bool:
         """Whether it is a demo account."""

@@ -2,11 +2,12 @@
 
 import click
 
-from scopegate import offered
+from scopegate import offered, own_markets
 from scopegate.commands.common import Group, fail, run_job, table, with_database
 from scopegate.commands.target import plugins_of
 from scopegate.commands.token import named
 from scopegate.composition import Composition
+from scopegate.exchange.symbols import SYMBOLS
 from scopegate.faults_of_settings import in_words
 from scopegate.gateway.access import apps, stored_faults, users
 from scopegate.gateway.access.accounts import Accounts
@@ -59,7 +60,10 @@ def fault_start(
 
     def job(transaction: Transaction) -> int:
         has_exchange = offered.has_exchange(transaction)
-        kinds, accounts = _kinds(has_exchange=has_exchange), _accounts(has_exchange=has_exchange)
+        kinds: FaultKinds = FaultKinds()
+        if has_exchange:
+            kinds = MarketFaultKinds({*SYMBOLS, *own_markets.stored_names(transaction)})
+        accounts = _accounts(has_exchange=has_exchange)
         asked = _parsed(kinds, " ".join((kind, *options)), calls)
         token_id = link_id = None
         if which is not None:
@@ -117,15 +121,12 @@ def fault_kinds() -> None:
         has_exchange = offered.EXCHANGE not in load().without
     except SettingsError as problem:
         fail(problem)
-    for kind in _kinds(has_exchange=has_exchange).kinds:
+    kinds = MarketFaultKinds.kinds if has_exchange else FaultKinds.kinds
+    for kind in kinds:
         click.echo(f"{kind.kind}: {kind.sentence()}")
         for name, field in kind.model_fields.items():
             default = "" if field.is_required() or field.default is None else f" [{field.default}]"
             click.echo(f"    {name}{default}: {field.description}")
-
-
-def _kinds(*, has_exchange: bool) -> FaultKinds:
-    return MarketFaultKinds() if has_exchange else FaultKinds()
 
 
 def _accounts(*, has_exchange: bool) -> Accounts:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from scopegate.handlers.exchange.feed_faults import MarketFaultKinds
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
 from tests.browser.programs import program, serving
@@ -300,6 +301,114 @@ def test_the_published_client_is_the_released_one() -> None:
     shipped = EXAMPLES / "vendor" / "deriv-api"
     assert (shipped / "DerivAPI.js").read_bytes() == (released / "dist/DerivAPI.js").read_bytes()
     assert (shipped / "LICENSE").read_bytes() == (released / "LICENSE").read_bytes()
+
+
+# Bad days (docs/faults.md).
+
+SLOW = 60_000
+"""Milliseconds that a page may take to notice what nobody tells it."""
+ENDED = re.compile(r"^Rise: (won|lost) .*\d+\.\d\d USD, from \d+\.\d+ to \d+\.\d+$")
+
+TRADING = {
+    "latency milliseconds=100 jitter=100": "",
+    "lost_reply after=buy": "",
+    "half_open after=buy": "",
+    "drop before=buy": "",
+    "drop after=buy": "",
+    "drop_at_random chance=0.1 times=4": "",
+    "duplicate_events": "",
+    "reorder_events": "",
+    "stale_proposals": "",
+    "frozen_feed skip=2": "",
+    "tick_gap skip=2 seconds=3": "",
+    "spike skip=2": "",
+    "wrong_clock seconds=3600": "",
+    "rate_limit call=buy": "You have reached the rate limit for buy.",
+    "internal_error call=buy": "Sorry, an error occurred while processing your request.",
+    "market_closed": "This market is presently closed.",
+    "price_moved": "The market has moved since you priced the contract.",
+    "revoke_token after=buy": (
+        "Access was revoked or has expired. Press Connect to ask for it again."
+    ),
+}
+"""What the trading page says; nothing where it buys, and shows how the contract ends."""
+
+
+def test_every_kind_is_met() -> None:
+    assert {text.split()[0] for text in TRADING} == set(MarketFaultKinds().by_name())
+
+
+def take_lost_connections(watch: Watch) -> None:
+    """Take what the browser itself says of connections that end."""
+    while any("WebSocket connection" in each for each in watch.found):
+        watch.take("^console error: WebSocket connection to .* failed")
+
+
+@FAST
+@pytest.mark.parametrize("text", cases(TRADING, ["drop before=buy"]))
+def test_the_trading_page_says_what_the_books_say(
+    page: Page, gateway: Served, site: str, app_id: str, watch: Watch, text: str
+) -> None:
+    link(page, gateway, site, app_id)
+    fault = MarketFaultKinds().parsed(text)
+    with program(gateway, gateway.token) as owner:
+        begun = owner.ask(fault_start=fault.kind, options=fault.options(), app_id=int(app_id))
+        assert "error" not in begun
+        page.get_by_label("Account").select_option(gateway.loginids[0])
+        rise = page.get_by_role("button", name=re.compile(r"^Rise: pays \d+\.\d\d USD$"))
+        rise.click(timeout=SLOW)
+        if TRADING[text]:
+            says(page, TRADING[text])
+        else:
+            expect(page.locator("#contracts li")).to_have_text(ENDED, timeout=SLOW)
+            balance = owner.ask(balance=1)["balance"]["balance"]
+            expect(page.locator("#balance")).to_have_text(f"{balance:.2f} USD")
+        bought = [
+            each
+            for each in owner.ask(statement=1)["statement"]["transactions"]
+            if each["action_type"] == "buy"
+        ]
+        assert len(bought) == (0 if TRADING[text] and fault.kind != "revoke_token" else 1)
+    take_lost_connections(watch)
+
+
+LIVE = ("Live.", "Live.")
+NO_ANSWER = "The gateway does not answer. Press Connect to try again."
+NO_CONNECTION = "No connection. Press Connect to try again."
+REFUSED = "You have reached the rate limit for ticks_history."
+
+SHOWING = {
+    "latency milliseconds=100 jitter=100": LIVE,
+    # Without the reply, the published client throws an error at the first tick.
+    "lost_reply after=ticks_history": ("Live.", NO_CONNECTION),
+    "half_open after=ticks_history": ("Live.", NO_ANSWER),
+    "drop before=ticks_history": ("Live.", NO_CONNECTION),
+    "drop after=ticks_history": ("Live.", NO_CONNECTION),
+    "duplicate_events": LIVE,
+    "reorder_events": LIVE,
+    "rate_limit call=ticks_history": (REFUSED, REFUSED),
+    "tick_gap skip=2 seconds=3": LIVE,
+}
+"""What the page with ticks says in the end, and the one with the published client."""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    cases([(name, text) for text in SHOWING for name in ("ticks", "deriv-api")], []),
+)
+def test_a_page_that_shows_ticks_says_how_it_is(
+    page: Page, site: str, watch: Watch, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / "faulty").mkdir()
+    with Served(tmp_path / "faulty", "--speed", "5", "--fault", text) as faulty:
+        page.goto(f"{site}/{name}.html")
+        connect(page, address(faulty))
+        expected = SHOWING[text][name == "deriv-api"]
+        expect(page.locator("#state")).to_have_text(expected, timeout=SLOW)
+        if expected == "Live.":
+            expect(page.locator("#quote")).to_have_text(A_PRICE)
+            expect_a_change(page.locator("#quote"))
+        take_lost_connections(watch)
 
 
 # All of them.

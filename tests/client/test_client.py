@@ -541,3 +541,111 @@ async def test_a_stream_that_cannot_be_opened_again_for_now_is_tried_again(place
         assert bought["amount"] == -10
         [fault] = (await client.call({"fault_list": 1}))["fault_list"]
         assert fault["strikes"] == 1
+
+
+# Bad days that a gateway makes on demand (docs/faults.md).
+
+
+async def test_a_lost_reply_is_noticed_and_the_call_repeated(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.05)
+    async with await place.direct() as client, client.transactions() as entries:
+        await start_fault(client, "lost_reply", after="buy")
+        bought = await client.buy(price=10, parameters=RISE)
+        [entry] = await taken(entries, 1)
+        assert entry["transaction_id"] == bought["transaction_id"]
+        assert client.connections == 2
+        assert (await ledger(client))[1:] == [bought["transaction_id"]]
+
+
+async def test_what_cannot_be_repeated_fails_when_its_reply_is_lost(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.05)
+    async with await place.direct() as client:
+        await start_fault(client, "lost_reply", after="counted")
+        with pytest.raises(ConnectionLost) as lost:
+            await client.call({"counted": 1})
+        assert lost.value.may_have_happened
+        assert len(counting.made) == 1
+
+
+async def test_a_stream_whose_first_reply_is_lost_is_opened(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.05)
+    async with await place.direct() as client:
+        await start_fault(client, "lost_reply", after="transaction")
+        async with asyncio.timeout(10), client.transactions() as entries:
+            bought = await client.buy(price=10, parameters=RISE)
+            assert (await anext(entries))["transaction_id"] == bought["transaction_id"]
+
+
+async def test_a_slow_reply_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later request is answered later, so it shows nothing before the reply is there."""
+    monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.02)
+    async with await place.direct() as client:
+        await start_fault(client, "latency", milliseconds=200)
+        await client.buy(price=10, parameters=RISE)
+        assert client.connections == 1
+
+
+async def test_a_sign_in_without_a_reply_is_tried_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopegate.client.client.SIGN_IN_WITHIN", 0.1)
+    token = await place.here.token()
+    async with place.client(token) as client:
+        await start_fault(client, "lost_reply", after="authorize")
+        place.proxy.cut()
+        await client.balance()
+        assert client.connections == 2
+
+
+async def test_a_proposal_of_a_lost_connection_can_be_bought(place: Place) -> None:
+    async with await place.trader() as client:
+        quoted = await client.proposal(**RISE)
+        async with client.proposals(**{**RISE, "contract_type": "PUT"}) as proposals:
+            [streamed] = await taken(proposals, 1)
+            place.proxy.cut()
+            bought = await client.buy(quoted["id"], price=10)
+            assert bought["shortcode"].startswith("CALL_R_100")
+            bought = await client.buy(streamed["id"], price=10)
+            assert bought["shortcode"].startswith("PUT_R_100")
+        assert len(await ledger(client)) == 3
+        with pytest.raises(CallError, match="InvalidContractProposal"):
+            await client.buy("5f0c1d8e-0000-4000-8000-000000000000", price=10)
+
+
+async def test_a_token_that_ends_is_named_as_the_reason(place: Place) -> None:
+    async with await place.direct() as client:
+        await start_fault(client, "revoke_token", after="buy")
+        await client.buy(price=10, parameters=RISE)
+        with pytest.raises(AccessError, match="The token has ended: it was revoked, or has"):
+            await client.balance()
+
+
+async def test_an_event_that_was_overtaken_is_not_lost(place: Place) -> None:
+    async with (
+        await place.direct() as client,
+        client.transactions() as entries,
+        client.balances() as balances,
+        client.ticks("1HZ100V") as ticks,
+    ):
+        first = await anext(ticks)
+        await start_fault(client, "reorder_events")
+        bought = [await client.buy(price=10, parameters=RISE) for _ in range(6)]
+        assert [each["transaction_id"] for each in await taken(entries, 6)] == [
+            each["transaction_id"] for each in bought
+        ]
+        seen = [each["balance"] for each in await taken(balances, 7)]
+        assert seen == [10_000 - 10 * number for number in range(7)]
+        place.here.clock.advance(6)
+        epochs = [tick["epoch"] for tick in await taken(ticks, 6)]
+        assert sorted(epochs) == [first["epoch"] + number for number in range(1, 7)]
+
+
+async def start_fault(client: Client, kind: str, **options: Any) -> None:
+    """Begin a fault of the connections of a client."""
+    await client.call({"fault_start": kind, "options": options})

@@ -134,3 +134,30 @@ async def test_a_bot_sees_what_happens(monkeypatch: pytest.MonkeyPatch, tmp_path
             await running.wait()
         assert (line, complaints) == ("done", "")
         await asyncio.gather(*waiting)
+
+
+async def test_a_bot_has_bad_days(tmp_path: Path) -> None:
+    """Its client looks for lost replies every half second, so that nobody waits for it."""
+    counting.made.clear()
+    node = shutil.which("node") or missing("node is missing")
+    program = Path(shutil.copy(Path(__file__).with_name("bad_days.mjs"), tmp_path))
+    (tmp_path / "node_modules").symlink_to(node_module("ws").parent)
+    text, often = CLIENT.read_text(), "const PING_EVERY = 1;"
+    assert text.count("const PING_EVERY = 10;") == 1
+    client = tmp_path / "client.mjs"
+    client.write_text(text.replace("const PING_EVERY = 10;", often))
+    async with world(handlers=["tests.client.counting"]) as here, listen(here.gateway) as port:
+        running = await asyncio.create_subprocess_exec(
+            *(node, program, client, f"ws://127.0.0.1:{port}"),
+            *(await here.token(), await here.token()),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(60):
+                _, complaints = await running.communicate()
+        finally:
+            if running.returncode is None:
+                running.kill()
+                await running.wait()
+    assert running.returncode == 0, complaints.decode()
+    assert len(counting.made) == 1

@@ -4,18 +4,16 @@
 """
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from scopegate.handlers.exchange.feed_faults import MarketFaultKinds
-from scopegate.testkit import live_gateway
 from tests.browser.tools import NODE_MODULES, missing, node_module
+from tests.clients.bad_days import bad_day, run
 from tests.clients.conftest import HERE, HOME, PYTHON
 from tests.effort import cases
-from tests.served import PATIENCE, environment
 
 Outcomes = dict[str, str]
 
@@ -119,19 +117,15 @@ def session(client: str, text: str, folder: Path) -> tuple[Any, int]:
         (folder / program).write_text((HERE / program).read_text())
         (folder / "node_modules").symlink_to(NODE_MODULES)
         command = ["node", program]
-    fault = MarketFaultKinds().parsed(text)
-    with live_gateway() as gateway:
-        begun = gateway.fault(fault.kind, **fault.options())
+    with bad_day(text) as (gateway, fault):
         token = gateway.token("read", "trade")
-        with gateway.clock.running(speed=10):
-            done = subprocess.run(
-                [*command, gateway.endpoint],
-                check=True,
-                capture_output=True,
-                text=True,
-                cwd=folder,
-                env=environment({"TOKEN": token}),
-                timeout=PATIENCE,
-            )
-        assert begun.strikes > 0 or fault.kind == "stale_proposals"  # of which it asks for none
+        done = run(
+            gateway,
+            [*command, gateway.endpoint],
+            folder,
+            speed=10,
+            variables={"TOKEN": token},
+        )
+        assert done.returncode == 0, done.stderr
+        assert fault.strikes > 0 or fault.kind == "stale_proposals"  # of which it asks for none
         return json.loads(done.stdout), len(gateway.contracts())

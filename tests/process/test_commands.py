@@ -241,6 +241,7 @@ async def until_answered(client: SocketClient, code: str) -> None:
     [
         (("explode", "--token", "DEMO"), "There is no fault 'explode'. There are: latency,"),
         (("drop", "after=bye", "--token", "DEMO"), "There is no call bye."),
+        (("spike", "symbol=NONE", "--token", "DEMO"), "symbol: There is no symbol NONE."),
         (("drop", "--token", "DEMO"), "Give before or after, with the name of a call"),
         (("latency", "--token", "REAL"), "only demo accounts can have faults"),
         (("latency", "--token", "999"), "there is no such token"),

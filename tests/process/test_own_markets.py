@@ -84,6 +84,18 @@ async def until_replaced(gateway: Served, pid: int) -> None:
                 await ask(client, ping=1)
 
 
+async def test_a_fault_is_of_a_market_that_there_is(tmp_path: Path) -> None:
+    """Whether a command asks for it or the settings do."""
+    written(tmp_path / "ticks.csv", ticks())
+    with Served(tmp_path, *OPTIONS, "--fault", "spike symbol=OWN_X") as gateway:
+        start = ("fault", "start", "tick_gap", "--token", gateway.token, *stores.option(gateway.db))
+        done = await asyncio.to_thread(scopegate, *start, "symbol=OWN_X", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        done = await asyncio.to_thread(scopegate, *start, "symbol=OWN_Y", folder=tmp_path)
+        assert done.returncode != 0
+        assert "symbol: There is no symbol OWN_Y. active_symbols lists all" in done.stderr
+
+
 def test_a_wrong_file_stops_the_start_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "ticks.csv").write_text(f"epoch,quote\n{FIRST},1.5\n{FIRST + 1},NaN\n")
     done = scopegate("serve", *OPTIONS, *stores.serve_options(tmp_path / "own.db"), folder=tmp_path)
@@ -100,6 +112,7 @@ def test_a_wrong_file_stops_the_start_with_its_line(tmp_path: Path) -> None:
         (("--market", "OWN_X=a.csv:9"), "the number of decimals must be from 1 to 8"),
         (("--market", "OWN_X=a.csv", "--market", "OWN_X=b.csv"), "two files have the same name"),
         (("--market", "OWN_X=none.csv"), "none.csv cannot be read: No such file or directory"),
+        (("--fault", "spike symbol=OWN_X"), "symbol: There is no symbol OWN_X."),
         (
             ("--market", "OWN_X=none.csv", "--without", "exchange"),
             "market: needs the paper exchange, which is left out",

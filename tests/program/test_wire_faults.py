@@ -298,6 +298,7 @@ def test_a_fault_is_of_one_app(scopegate: LiveGateway) -> None:
         ("drop", {"after": "buy", "code": 1005}, "code: Must be from 1000 to 1014, without 1004"),
         ("drop", {"after": "buy", "code": 5000}, "3000 to 4999. The options of drop are: chance"),
         ("drop", {"after": "bye"}, "There is no call bye."),
+        ("spike", {"symbol": "NONE"}, "fault: symbol: There is no symbol NONE. active_symbols"),
         ("latency", {"jitter": -1}, "fault: jitter: Input should be greater than or equal to 0."),
         ("latency", {"seconds": 1}, "seconds: Unknown field. The options of latency are: chance"),
         ("lost_reply", {}, "Field required. The options of lost_reply are"),

@@ -176,6 +176,11 @@ async def test_an_invalid_fault_is_refused_with_what_there_is(world: World) -> N
     assert wrong["error"]["details"] == {
         "options.after": "There is no call bye. docs/calls lists all."
     }
+    wrong = await bot.ask({"fault_start": "tick_gap", "options": {"symbol": "NONE"}})
+    assert wrong["error"]["details"] == {
+        "options.symbol": "There is no symbol NONE. active_symbols lists all, and docs/markets.md"
+        " those that every gateway has."
+    }
     wrong = await bot.ask({"fault_start": "latency", "options": {"seconds": 3}})
     [(field, text)] = wrong["error"]["details"].items()
     assert field == "options.seconds"
