@@ -163,7 +163,7 @@ def restricted_trader(transaction: Transaction, *, restricted: bool) -> Buying:
     return Buying(TokenCheck(found.id), purchase, Copies(tokens.find_valid))
 
 
-@pytest.mark.parametrize(("restricted", "waits"), [(False, (6, 4)), (True, (7, 4))])
+@pytest.mark.parametrize(("restricted", "waits"), [(False, (6, 4)), (True, (6, 4))])
 @pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.missing())
 def test_a_trade_waits_for_few_answers_of_a_server(
     monkeypatch: pytest.MonkeyPatch, restricted: bool, waits: tuple[int, int]
