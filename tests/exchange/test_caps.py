@@ -1,5 +1,6 @@
 """Caps: no day loses, stakes or pays more than they allow, whatever happens in which order."""
 
+import importlib.resources
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -219,6 +220,31 @@ def test_a_parent_that_comes_later_begins_with_what_its_children_use() -> None:
         uses = {number: caps.get(there, number, NOON)[1] for number in (CHILD, 9, PARENT)}
         assert {number: use.lost for number, use in uses.items()} == {CHILD: 300, 9: 300, 1: 300}
         assert {use.at_risk for use in uses.values()} == {0, 200}
+
+
+def test_what_is_open_under_caps_is_found_among_the_contracts_of_their_user() -> None:
+    """Also under caps of before their user was stored: by the migration that adds it."""
+    with transaction() as there:
+        [account] = ledger.accounts(there)
+        for caps_id in (None, CHILD):
+            there.execute(
+                "INSERT INTO contracts (loginid, contract_type, shortcode, currency, price, payout,"
+                " bought_at, caps_id) VALUES (?, 'CALL', '', 'USD', 35, 68, 0, ?)",
+                account.loginid,
+                caps_id,
+            )
+        assert found_open(there) == {PARENT: 1, CHILD: 1, OTHER: 0}
+        there.execute("UPDATE caps SET user_id = NULL")
+        assert found_open(there) == {PARENT: 0, CHILD: 0, OTHER: 0}
+        for step in (importlib.resources.files("scopegate.store") / "migrations").iterdir():
+            if step.name.endswith("_open_contracts.sql"):
+                _, filling = step.read_text().split("INTEGER;")
+                there._connection.run_script(filling.partition("DROP")[0])
+        assert found_open(there) == {PARENT: 1, CHILD: 1, OTHER: 0}
+
+
+def found_open(there: Transaction) -> dict[int, int]:
+    return {number: len(caps.open_contracts(there, number)) for number in AT_MOST}
 
 
 @pytest.mark.parametrize(
