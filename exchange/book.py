@@ -217,13 +217,13 @@ def buy(transaction: Transaction, purchase: Purchase, caps_id: int | None = None
         before = bought_with(transaction, loginid, purchase.key.key)
         if before is not None:
             return before
-    transaction.ask_ahead(
-        _open_contracts_query(purchase),
-        ledger.account_query(loginid),
-        exclusion.query(loginid),
-    )
+    query = ledger.account_query(loginid)
+    if caps_id is not None:
+        query = caps.account_query(loginid, caps_id)
+    transaction.ask_ahead(_open_contracts_query(purchase), query, exclusion.query(loginid))
     held = _check_room(transaction, purchase)
-    buyer = ledger.account(transaction, loginid)
+    found = transaction.one(*query)
+    buyer = ledger.account_in(found, loginid)
     currency = purchase.quote.terms.currency
     if buyer.currency != currency:
         raise Refusal(
@@ -246,8 +246,10 @@ def buy(transaction: Transaction, purchase: Purchase, caps_id: int | None = None
         signed_in_for=purchase.signed_in_for,
         at=at,
     )
-    if caps_id is not None:
-        caps.count_purchase(transaction, caps_id, terms=quote.terms, price=quote.price, at=at)
+    if caps_id is not None and found is not None:
+        caps.count_purchase(
+            transaction, caps_id, found, terms=quote.terms, price=quote.price, at=at
+        )
     row = _insert(transaction, purchase, caps_id)
     contract_id = row["id"]
     charge = Posting(

@@ -22,7 +22,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.money import to_number, to_text
 from scopegate.exchange.symbols import DAY
-from scopegate.store.transactions import Row, Snapshot, Transaction
+from scopegate.store.transactions import Query, Row, Snapshot, Transaction
 
 CAP_REACHED = "TokenCapReached"
 RESTRICTED = "TokenRestricted"
@@ -56,11 +56,12 @@ class Caps:
 
 
 _OPEN_BELOW = (
-    "WITH RECURSIVE below (id) AS (SELECT id FROM caps WHERE id = ? UNION ALL"
-    " SELECT caps.id FROM caps JOIN below ON caps.parent_id = below.id)"
-    " SELECT contracts.* FROM contracts JOIN below ON caps_id = below.id WHERE status = 'open'"
+    "WITH RECURSIVE below (id, user_id) AS (SELECT id, user_id FROM caps WHERE id = ? UNION ALL"
+    " SELECT caps.id, caps.user_id FROM caps JOIN below ON caps.parent_id = below.id)"
+    " SELECT contracts.* FROM contracts WHERE status = 'open' AND caps_id IN (SELECT id FROM below)"
+    " AND loginid IN (SELECT loginid FROM accounts WHERE user_id IN (SELECT user_id FROM below))"
 )
-"""The open contracts under some caps and those below them."""
+"""The open contracts under some caps and those below them, among all of their user."""
 _AT_RISK = (
     f"SELECT CAST(coalesce(sum(price), 0) AS BIGINT) FROM ({_OPEN_BELOW}) AS held"  # noqa: S608
     " WHERE currency = ?"
@@ -130,20 +131,24 @@ def currency_of(reader: Snapshot, caps_id: int) -> str | None:
     return None if row is None else row["currency"]
 
 
-def put(transaction: Transaction, caps_id: int, parent_id: int | None, caps: Caps) -> None:
+def put(
+    transaction: Transaction, caps_id: int, parent_id: int | None, caps: Caps, *, user_id: int
+) -> None:
     """Store caps, or replace those with this id; what is used stays.
 
-    With another currency than before, only what is open in it counts as used.
+    `user_id` is the user whose accounts are traded under them. With another currency than before,
+    only what is open in it counts as used.
     """
     before = currency_of(transaction, caps_id)
     values = [" ".join(getattr(caps, n)) if n in LISTS else getattr(caps, n) for n in _FIELDS]
-    columns = ("parent_id", *_FIELDS)
+    columns = ("parent_id", "user_id", *_FIELDS)
     transaction.execute(
         f"INSERT INTO caps (id, {', '.join(columns)})"  # noqa: S608 - the names above
-        f" VALUES (?, ?, {', '.join('?' * len(values))}) ON CONFLICT (id) DO UPDATE SET "
+        f" VALUES (?, ?, ?, {', '.join('?' * len(values))}) ON CONFLICT (id) DO UPDATE SET "
         + ", ".join(f"{name} = excluded.{name}" for name in columns),
         caps_id,
         parent_id,
+        user_id,
         *values,
     )
     if before not in (None, caps.currency):
@@ -188,14 +193,24 @@ _OF_DAY = "CASE WHEN day >= ? THEN {} ELSE 0 END"
 _STAKED, _LOST, _TRANSFERRED = map(_OF_DAY.format, ("staked", "lost", "transferred"))
 _LATER_DAY = "day = CASE WHEN day >= ? THEN day ELSE ? END"
 _IN_CURRENCY = "CASE WHEN currency = ? THEN CAST(? AS BIGINT) ELSE 0 END"
+_READ = (
+    "caps.parent_id, caps.currency AS caps_currency, symbols, markets, contract_types, no_trading,"
+    " max_stake, max_stake_per_day, max_loss_per_day, max_transfer_per_day, max_open_contracts,"
+    " day, staked, lost, at_risk, open_contracts"
+)
+"""What a purchase needs of caps."""
+_READ_COUNT = _READ.count(",") + 1
+_SELECT = f"SELECT {_READ} FROM caps WHERE id = ?"  # noqa: S608 - above
+_SELECT_WITH_ACCOUNT = (
+    f"SELECT accounts.*, {_READ} FROM accounts LEFT JOIN caps ON caps.id = ?"  # noqa: S608 - above
+    " WHERE accounts.loginid = ?"
+)
+# Without RETURNING, for which SQLite opens a table of its own: that takes longer than the rest.
 _COUNT_PURCHASE = (
     f"UPDATE caps SET staked = {_STAKED} + {_IN_CURRENCY},"  # noqa: S608 - above
     f" lost = {_LOST}, transferred = {_TRANSFERRED},"
     f" at_risk = at_risk + {_IN_CURRENCY}, open_contracts = open_contracts + 1,"
-    f" {_LATER_DAY} WHERE id = ?"
-    " RETURNING parent_id, currency, symbols, markets, contract_types, no_trading, max_stake,"
-    " max_stake_per_day, max_loss_per_day, max_transfer_per_day, max_open_contracts, staked, lost,"
-    " at_risk, open_contracts"
+    f" {_LATER_DAY} WHERE id IN "
 )
 # What belongs to a day that is over counts no more.
 _COUNT_CLOSE = (
@@ -216,44 +231,66 @@ _COUNT_PAYMENT = (
 )
 
 
+def account_query(loginid: str, caps_id: int) -> Query:
+    """Return the query of an account together with the caps that a purchase counts for."""
+    return _SELECT_WITH_ACCOUNT, caps_id, loginid
+
+
 def count_purchase(
-    transaction: Transaction, caps_id: int, *, terms: Terms, price: int, at: int
+    transaction: Transaction, caps_id: int, row: Row, *, terms: Terms, price: int, at: int
 ) -> None:
-    """Count a purchase for some caps and their parents, a statement each.
+    """Count a purchase for some caps and their parents.
+
+    `row` is what this transaction has read by `account_query`. One statement counts, and each
+    parent is read by one more.
 
     Raises `Refusal` if one forbids it.
     """
     day, money = at // DAY, (terms.currency, price)
-    number: int | None = caps_id
-    while number is not None:
-        row = transaction.one(_COUNT_PURCHASE, day, *money, day, day, *money, day, day, number)
-        if row is None:
-            raise LookupError(f"there are no caps {number}")
-        # Caps as an object are built only for a refusal: that takes longer than the statement.
-        parent, currency, symbols, markets, types, hours, *amounts = row
-        most, most_staked, most_lost, most_paid, most_open, staked, lost, at_risk, open_now = (
-            amounts
+    line, read = [caps_id], tuple(row)[-_READ_COUNT:]
+    while (parent := _checked_purchase(transaction, line[-1], read, terms, price, at)) is not None:
+        line.append(parent)
+        read = tuple(transaction.single(_SELECT, parent))
+    transaction.execute_later(
+        f"{_COUNT_PURCHASE}(?{', ?' * (len(line) - 1)})",
+        *(day, *money, day, day, *money, day, day, *line),
+    )
+
+
+def _checked_purchase(
+    reader: Snapshot, caps_id: int, read: tuple[Any, ...], terms: Terms, price: int, at: int
+) -> int | None:
+    """Return the parent of caps that allow a purchase which is not counted yet.
+
+    `read` are the columns `_READ`. Raises `Refusal` if they forbid it.
+    """
+    parent: int | None
+    parent, currency, symbols, markets, types, hours, *amounts = read
+    most, most_staked, most_lost, most_paid, most_open, day, staked, lost, at_risk, held = amounts
+    if currency is None:
+        raise LookupError(f"there are no caps {caps_id}")
+    if day < at // DAY:
+        staked = lost = 0
+    # Caps as an object are built only for a refusal: that takes longer than the statement.
+    if (
+        (symbols and terms.symbol.name not in symbols.split())
+        or (markets and terms.symbol.market not in markets.split())
+        or (types and terms.contract_type not in types.split())
+        or (hours and _excluded(hours.split(), at))
+        or (most is not None and price > most)
+        or (most_staked is not None and staked + price > most_staked)
+        or (most_lost is not None and max(0, lost) + at_risk + price > most_lost)
+        or (most_open is not None and held >= most_open)
+        or (
+            currency != terms.currency and not most is most_staked is most_lost is most_paid is None
         )
-        if (
-            (symbols and terms.symbol.name not in symbols.split())
-            or (markets and terms.symbol.market not in markets.split())
-            or (types and terms.contract_type not in types.split())
-            or (hours and _excluded(hours.split(), at))
-            or (most is not None and price > most)
-            or (most_staked is not None and staked > most_staked)
-            or (most_lost is not None and max(0, lost) + at_risk > most_lost)
-            or (most_open is not None and open_now > most_open)
-            or (
-                currency != terms.currency
-                and not most is most_staked is most_lost is most_paid is None
-            )
-        ):
-            raise _refused_purchase(transaction, number, terms, price, at)
-        number = parent
+    ):
+        raise _refused_purchase(reader, caps_id, terms, price, at)
+    return parent
 
 
 def _refused_purchase(reader: Snapshot, caps_id: int, terms: Terms, price: int, at: int) -> Refusal:
-    """Return why some caps forbid a purchase that is counted already."""
+    """Return why some caps forbid a purchase that is not counted."""
     caps, use = get(reader, caps_id, at)
     day = at // DAY
     try:
@@ -268,17 +305,19 @@ def _refused_purchase(reader: Snapshot, caps_id: int, terms: Terms, price: int, 
                 caps.max_stake,
                 caps,
             )
-        _check_amount(
-            "max_stake_per_day", "staked", caps.max_stake_per_day, use.staked, price, caps, day
-        )
-        _check_amount("max_loss_per_day", "lost", caps.max_loss_per_day, use.loss, price, caps, day)
+        for cap, done, most, used in (
+            ("max_stake_per_day", "staked", caps.max_stake_per_day, use.staked),
+            ("max_loss_per_day", "lost", caps.max_loss_per_day, use.loss),
+        ):
+            _check_amount(cap, done, most, used + price, price, caps, day)
     except Refusal as refusal:
         return refusal
-    most = caps.max_open_contracts
+    most_open = caps.max_open_contracts
     return Refusal(
         CAP_REACHED,
-        f"At most {most} contracts may be open under this token. Wait until one ends, or sell one.",
-        {"cap": "max_open_contracts", "value": most, "remaining": 0},
+        f"At most {most_open} contracts may be open under this token. Wait until one ends, or sell"
+        " one.",
+        {"cap": "max_open_contracts", "value": most_open, "remaining": 0},
         names_field=False,
     )
 

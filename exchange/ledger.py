@@ -174,7 +174,14 @@ def account(reader: Snapshot, loginid: str) -> Account:
 
     Raises `StoreError` if there is none, or it has no currency because there is no exchange.
     """
-    row = reader.one(*account_query(loginid))
+    return account_in(reader.one(*account_query(loginid)), loginid)
+
+
+def account_in(row: Row | None, loginid: str) -> Account:
+    """Return the account in a row that was read for this loginid.
+
+    Raises `StoreError` as `account` does.
+    """
     if row is None:
         raise StoreError(f"there is no account {loginid}")
     if not row["currency"]:

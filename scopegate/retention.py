@@ -226,7 +226,7 @@ _UNUSED_RESTRICTIONS = (
     " AND NOT EXISTS (SELECT 1 FROM tokens WHERE restrictions_id = restrictions.id)"
     " AND NOT EXISTS (SELECT 1 FROM links WHERE restrictions_id = restrictions.id)"
     " AND NOT EXISTS (SELECT 1 FROM restrictions AS below WHERE below.parent_id = restrictions.id)"
-    " AND NOT EXISTS (SELECT 1 FROM contracts WHERE caps_id = restrictions.id AND status = 'open')"
+    " AND NOT EXISTS (SELECT 1 FROM caps WHERE id = restrictions.id AND open_contracts > 0)"
 )
 
 

@@ -44,7 +44,8 @@ class TradingRestrictionKinds(RestrictionKinds):
         stay in it while any of them has it.
         """
         assert isinstance(values, TradingRestrictions)  # noqa: S101 - it is of `model`
-        currencies = [ledger.account(transaction, loginid).currency for loginid in loginids]
+        accounts = [ledger.account(transaction, loginid) for loginid in loginids]
+        currencies = [account.currency for account in accounts]
         before = caps.currency_of(transaction, number)
         currency = before if before in currencies else currencies[0]
         caps.put(
@@ -64,6 +65,7 @@ class TradingRestrictionKinds(RestrictionKinds):
                 no_trading=tuple(values.no_trading or ()),
                 close_on_disconnect=values.close_on_disconnect,
             ),
+            user_id=accounts[0].user_id,
         )
 
     def moved_below(self, transaction: Transaction, numbers: Sequence[int], parent: int) -> None:

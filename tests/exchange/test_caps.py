@@ -1,5 +1,6 @@
 """Caps: no day loses, stakes or pays more than they allow, whatever happens in which order."""
 
+import importlib.resources
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scopegate.exchange import caps
+from scopegate.exchange import caps, ledger
 from scopegate.exchange.caps import Caps
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.symbols import DAY, SYMBOLS
+from scopegate.gateway.access import users
 from scopegate.store.transactions import Transaction
 from tests import stores
 from tests.effort import chosen
@@ -46,11 +48,21 @@ def transaction() -> Iterator[Transaction]:
     """A transaction on a new database, which has a parent with two children."""
     with closing(stores.new()) as connection, connection.writing():
         made = Transaction(connection)
+        user_id = users.create(made, "ada@example.com")
+        ledger.open_account(made, user_id, currency="USD", is_virtual=True, at=NOON)
         for number, limits in AT_MOST.items():
             parent = None if number == PARENT else PARENT
             made.execute("INSERT INTO restrictions (id, parent_id) VALUES (?, ?)", number, parent)
-            caps.put(made, number, parent, limits)
+            caps.put(made, number, parent, limits, user_id=user_id)
         yield made
+
+
+def counted(there: Transaction, caps_id: int, terms: Terms, price: int, at: int) -> None:
+    """Count a purchase, as the book does. Raises `Refusal`."""
+    [account] = ledger.accounts(there)
+    row = there.single(*caps.account_query(account.loginid, caps_id))
+    assert ledger.account_in(row, account.loginid) == account
+    caps.count_purchase(there, caps_id, row, terms=terms, price=price, at=at)
 
 
 class Step(NamedTuple):
@@ -110,7 +122,7 @@ def done(there: Transaction, kept: Kept, step: Step) -> None:
         kept.day += 1
     elif step.what == "buy":
         with there.savepoint():
-            caps.count_purchase(there, step.caps_id, terms=USD, price=step.amount, at=at)
+            counted(there, step.caps_id, USD, step.amount, at)
         kept.held.append((step.caps_id, step.amount))
         for number in LINES[step.caps_id]:
             kept.of(number).staked += step.amount
@@ -160,12 +172,12 @@ def test_no_day_exceeds_what_is_allowed(sequence: list[Step]) -> None:
 
 def test_what_is_within_all_caps_is_not_refused() -> None:
     with transaction() as there:
-        caps.count_purchase(there, CHILD, terms=USD, price=LOSS // 2, at=NOON)
-        caps.count_purchase(there, OTHER, terms=USD, price=400, at=NOON)
-        caps.count_purchase(there, PARENT, terms=USD, price=100, at=NOON)
+        counted(there, CHILD, USD, LOSS // 2, NOON)
+        counted(there, OTHER, USD, 400, NOON)
+        counted(there, PARENT, USD, 100, NOON)
         for number, cap in ((CHILD, "max_loss_per_day"), (OTHER, "max_loss_per_day")):
             with pytest.raises(Refusal) as refused, there.savepoint():
-                caps.count_purchase(there, number, terms=USD, price=1, at=NOON)
+                counted(there, number, USD, 1, NOON)
             assert refused.value.details is not None
             assert refused.value.details["cap"] == cap
 
@@ -173,8 +185,8 @@ def test_what_is_within_all_caps_is_not_refused() -> None:
 def test_a_contract_that_ends_on_an_earlier_day_changes_nothing_of_the_present_one() -> None:
     """One that ended while the gateway was down, and is settled after a purchase of today."""
     with transaction() as there:
-        caps.count_purchase(there, PARENT, terms=USD, price=500, at=NOON)
-        caps.count_purchase(there, PARENT, terms=USD, price=200, at=NOON + DAY)
+        counted(there, PARENT, USD, 500, NOON)
+        counted(there, PARENT, USD, 200, NOON + DAY)
         caps.count_close(there, PARENT, currency="USD", price=500, paid=5_000, at=NOON)
         _, use = caps.get(there, PARENT, NOON + DAY)
         assert (use.staked, use.lost, use.at_risk, use.open_contracts) == (200, 0, 200, 1)
@@ -183,24 +195,24 @@ def test_a_contract_that_ends_on_an_earlier_day_changes_nothing_of_the_present_o
 def test_money_of_another_currency_is_refused_only_by_caps_on_amounts() -> None:
     with transaction() as there:
         with pytest.raises(Refusal, match="TokenRestricted"), there.savepoint():
-            caps.count_purchase(there, CHILD, terms=EUR, price=1, at=NOON)
+            counted(there, CHILD, EUR, 1, NOON)
         there.execute("INSERT INTO restrictions (id) VALUES (9)")
-        caps.put(there, 9, None, Caps(currency="USD", max_stake=400))
+        caps.put(there, 9, None, Caps(currency="USD", max_stake=400), user_id=1)
         with pytest.raises(Refusal, match="TokenRestricted"), there.savepoint():
             caps.count_payment(there, 9, currency="EUR", units=1, at=NOON)
-        caps.put(there, 9, None, Caps(currency="USD", max_open_contracts=1))
+        caps.put(there, 9, None, Caps(currency="USD", max_open_contracts=1), user_id=1)
         caps.count_payment(there, 9, currency="EUR", units=1, at=NOON)
-        caps.count_purchase(there, 9, terms=EUR, price=70, at=NOON)
+        counted(there, 9, EUR, 70, NOON)
         _, use = caps.get(there, 9, NOON)
         assert (use.at_risk, use.open_contracts) == (0, 1)
 
 
 def test_a_parent_that_comes_later_begins_with_what_its_children_use() -> None:
     with transaction() as there:
-        caps.count_purchase(there, CHILD, terms=USD, price=300, at=NOON)
-        caps.count_purchase(there, OTHER, terms=USD, price=200, at=NOON)
+        counted(there, CHILD, USD, 300, NOON)
+        counted(there, OTHER, USD, 200, NOON)
         there.execute("INSERT INTO restrictions (id) VALUES (9)")
-        caps.put(there, 9, PARENT, Caps(currency="USD", max_loss_per_day=LOSS))
+        caps.put(there, 9, PARENT, Caps(currency="USD", max_loss_per_day=LOSS), user_id=1)
         caps.move_below(there, [CHILD], 9)
         _, use = caps.get(there, 9, NOON)
         assert (use.staked, use.at_risk, use.open_contracts) == (300, 300, 1)
@@ -208,6 +220,31 @@ def test_a_parent_that_comes_later_begins_with_what_its_children_use() -> None:
         uses = {number: caps.get(there, number, NOON)[1] for number in (CHILD, 9, PARENT)}
         assert {number: use.lost for number, use in uses.items()} == {CHILD: 300, 9: 300, 1: 300}
         assert {use.at_risk for use in uses.values()} == {0, 200}
+
+
+def test_what_is_open_under_caps_is_found_among_the_contracts_of_their_user() -> None:
+    """Also under caps of before their user was stored: by the migration that adds it."""
+    with transaction() as there:
+        [account] = ledger.accounts(there)
+        for caps_id in (None, CHILD):
+            there.execute(
+                "INSERT INTO contracts (loginid, contract_type, shortcode, currency, price, payout,"
+                " bought_at, caps_id) VALUES (?, 'CALL', '', 'USD', 35, 68, 0, ?)",
+                account.loginid,
+                caps_id,
+            )
+        assert found_open(there) == {PARENT: 1, CHILD: 1, OTHER: 0}
+        there.execute("UPDATE caps SET user_id = NULL")
+        assert found_open(there) == {PARENT: 0, CHILD: 0, OTHER: 0}
+        for step in (importlib.resources.files("scopegate.store") / "migrations").iterdir():
+            if step.name.endswith("_open_contracts.sql"):
+                _, filling = step.read_text().split("INTEGER;")
+                there._connection.run_script(filling.partition("DROP")[0])
+        assert found_open(there) == {PARENT: 1, CHILD: 1, OTHER: 0}
+
+
+def found_open(there: Transaction) -> dict[int, int]:
+    return {number: len(caps.open_contracts(there, number)) for number in AT_MOST}
 
 
 @pytest.mark.parametrize(
@@ -224,12 +261,12 @@ def test_a_parent_that_comes_later_begins_with_what_its_children_use() -> None:
 def test_hours_without_trading(hours: str, second: float, resumes: float | None) -> None:
     midnight = NOON - DAY // 2
     with transaction() as there:
-        caps.put(there, OTHER, PARENT, Caps(currency="USD", no_trading=(hours,)))
+        caps.put(there, OTHER, PARENT, Caps(currency="USD", no_trading=(hours,)), user_id=1)
         at = midnight + int(second)
         if resumes is None:
-            caps.count_purchase(there, OTHER, terms=USD, price=1, at=at)
+            counted(there, OTHER, USD, 1, at)
             return
         with pytest.raises(Refusal) as refused, there.savepoint():
-            caps.count_purchase(there, OTHER, terms=USD, price=1, at=at)
+            counted(there, OTHER, USD, 1, at)
         assert refused.value.details is not None
         assert refused.value.details["resumes_at"] == midnight + resumes

@@ -16,8 +16,8 @@ OLD = 0.05
 """Seconds for which what was read of the caps is used."""
 
 
-def checked_beforehand() -> None:
-    """A trade is checked against what was used a moment before, and not what is used now."""
+def payments_checked_beforehand() -> None:
+    """A payment is checked against what was used a moment before, and not what is used now."""
     known: dict[tuple[str, int | None], tuple[float, int]] = {}
     check = caps._check_amount
 
@@ -32,6 +32,22 @@ def checked_beforehand() -> None:
     caps._check_amount = checked
 
 
+def purchases_checked_beforehand() -> None:
+    """The same of a purchase."""
+    known: dict[int, tuple[float, Any]] = {}
+    count = caps.count_purchase
+
+    def counted(transaction: Any, caps_id: int, row: Any, **rest: Any) -> None:
+        now = time.monotonic()
+        read_at, before = known.get(caps_id, (0.0, row))
+        if now - read_at > OLD:
+            before = row
+            known[caps_id] = now, row
+        count(transaction, caps_id, before, **rest)
+
+    caps.count_purchase = counted
+
+
 def copies_count_for_nobody() -> None:
     """Copies are bought without the caps of the token that started them."""
     follower = copying.Copies._follower
@@ -44,7 +60,12 @@ def copies_count_for_nobody() -> None:
 
 
 MUTANTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (checked_beforehand, copies_count_for_nobody)
+    each.__name__: each
+    for each in (
+        payments_checked_beforehand,
+        purchases_checked_beforehand,
+        copies_count_for_nobody,
+    )
 }
 
 if __name__ == "__main__":

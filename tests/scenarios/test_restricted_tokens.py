@@ -389,10 +389,11 @@ async def test_a_currency_that_is_chosen_later_is_that_of_the_caps(world: World)
     bought = (await bot.ask(buy(10, duration=1, duration_unit="h")))["buy"]
 
     def change(transaction: Transaction) -> None:
-        number = transaction.single("SELECT max(id) FROM restrictions")[0]
+        number, user_id = transaction.single("SELECT max(id), max(user_id) FROM caps")
         limits, _ = caps.get(transaction, number, 0)
         for currency in ("EUR", "USD"):
-            caps.put(transaction, number, None, replace(limits, currency=currency))
+            changed = replace(limits, currency=currency)
+            caps.put(transaction, number, None, changed, user_id=user_id)
             at_risk = caps.get(transaction, number, int(world.clock.now()))[1].at_risk
             assert at_risk == (1_000 if currency == "USD" else 0)
 
