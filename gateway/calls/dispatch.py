@@ -95,7 +95,11 @@ They grow by `REFUSAL_PAUSE` with each refusal in a row. Without them, 32 client
 time would use a processor alone by being refused.
 """
 TIME_LIMIT = 4.0
-"""Seconds that a handler may take. JavaScript clients reconnect if a ping waits five behind it."""
+"""Seconds that a handler may take. JavaScript clients reconnect if a ping waits five behind it.
+
+A call of the gateway's pages may take twice as long, since they wait ten seconds: passwords are
+checked at a low priority, which takes a while on a busy machine.
+"""
 
 _BYTES = "bytes of streams"
 _INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
@@ -281,7 +285,7 @@ class Dispatcher:
         handler: Awaitable[Any],
         began: float,
     ) -> None:
-        limit = asyncio.timeout(self.time_limit)
+        limit = asyncio.timeout(self.time_limit * (2 if call.audience is AT_PAGES else 1))
         error: ApiError | None = None
         try:
             async with limit:

@@ -103,6 +103,26 @@ async def test_a_handler_over_its_time_is_answered_for() -> None:
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
+async def test_a_call_of_the_pages_has_more_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password is checked at a low priority."""
+    limits: list[float | None] = []
+    real = asyncio.timeout
+
+    def noted(delay: float | None) -> asyncio.Timeout:
+        limits.append(delay)
+        return real(delay)
+
+    monkeypatch.setattr(dispatch.asyncio, "timeout", noted)
+    dispatcher: Any = world.gateway.connect.dispatcher
+    page = world.connect(at_pages=True)
+    await page.refused({"sign_in": 1, "email": "eve@example.com", "password": "x"})
+    await page.refused({"authorize": "x" * 20})
+    assert limits[0] == 2 * dispatcher.time_limit
+    assert set(limits[1:]) == {dispatcher.time_limit}
+
+
 async def test_leaving_cancels_what_waits(world: World) -> None:
     client = world.connect()
     client.send_text(b'{"behave":"wait"}')
