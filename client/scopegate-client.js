@@ -262,6 +262,7 @@ const STREAM_LATER = new Set(
 // Errors of a purchase whose proposal belongs to another connection. It may have been bought by
 // parameters under the same key before: the gateway does not notice that it is the same contract.
 const UNKNOWN_PROPOSAL = new Set(["InvalidContractProposal", "IdempotencyKeyReused"]);
+const AFTER_HISTORY = new Set(["tick", "ohlc"]);
 const HAS_ENDED = "The token has ended: it was revoked, or has expired.";
 const ANYWHERE = new Set(["loginid", "passthrough", "req_id", "subscribe"]);
 const ENVELOPE = new Set(
@@ -401,6 +402,9 @@ class Subscription {
     }
     if (this.isBehind) {
       return null;
+    }
+    if (this.isOpening && this.name === "ticks_history" && AFTER_HISTORY.has(message.msg_type)) {
+      return null; // the reply, which has the history, is lost: the client notices that
     }
     const begins = this.isOpening;
     this.isOpening = false;

@@ -144,6 +144,34 @@ const tests = {
     again.close();
   },
 
+  async "a history whose reply is lost is asked for again"(client) {
+    await start(client, "lost_reply", { after: "ticks_history" });
+    const history = client.live_history("1HZ100V", { end: "latest", count: 2 });
+    const server = new WebSocketServer({ port: 0 });
+    let openings = 0;
+    server.on("connection", (socket) => socket.on("message", (text) => {
+      const { req_id, ping } = JSON.parse(text);
+      const subscription = { id: "1" };
+      const reply = (message) => socket.send(JSON.stringify({ req_id, subscription, ...message }));
+      if (ping !== undefined) {
+        reply({ msg_type: "ping", ping: "pong" });
+      } else if ((openings += 1) === 1) {
+        reply({ msg_type: "tick", tick: { quote: 1 } });
+      } else {
+        reply({ msg_type: "history", history: { prices: [1, 2] } });
+      }
+    }));
+    const other = await Client.open(`ws://127.0.0.1:${server.address().port}`, null, options);
+    const events = other.live_history("1HZ100V", { end: "latest", count: 2 });
+    for (const each of [history, events]) {
+      assert.equal((await taken(each, 1))[0].history.prices.length, 2);
+    }
+    assert.equal(openings, 2);
+    history.close();
+    other.close();
+    server.close();
+  },
+
   async "a balance is replaced by one of its account alone"() {
     const server = new WebSocketServer({ port: 0 });
     server.on("connection", (socket) => socket.on("message", (text) => {

@@ -582,6 +582,22 @@ async def test_a_stream_whose_first_reply_is_lost_is_opened(
             assert (await anext(entries))["transaction_id"] == bought["transaction_id"]
 
 
+async def test_a_history_whose_reply_is_lost_is_asked_for_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the stream brings meanwhile is not taken for the history."""
+    monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.05)
+    async with await place.direct() as client, client.ticks("1HZ100V") as ticks:
+        await start_fault(client, "lost_reply", after="ticks_history")
+        history = client.live_history("1HZ100V", end="latest", count=2)
+        await anext(ticks)
+        await client.time()
+        place.here.clock.advance(1)
+        await anext(ticks)
+        async with asyncio.timeout(10):
+            assert len((await anext(history))["history"]["prices"]) == 2
+
+
 async def test_a_slow_reply_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A later request is answered later, so it shows nothing before the reply is there."""
     monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.02)
