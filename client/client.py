@@ -6,8 +6,8 @@ Rules:
   accepts one. Everything else fails with `ConnectionLost` if it was sent.
 - A request that is not answered although a later one is, as the gateway answers in order, has lost
   its reply: the client connects again, and repeats it by the rules above.
-- A proposal ends with its connection. To buy it later is to buy the same contract, for at most the
-  same price.
+- A proposal ends with its connection. If it is bought later, the same contract is bought by its
+  parameters, for at most the `price` of the purchase. Like each proposal it can be bought once.
 - A call that changes something is sent once all streams that were asked for are open, so they show
   what it does.
 - What the gateway refuses for good (`AccessError`) ends the client; everything else is tried again,
@@ -82,6 +82,9 @@ _FINAL = frozenset({"InvalidAppID", "SessionEnded"})
 _SIGNED_OUT = "AuthorizationRequired"
 """The error of a call if the token has ended: calls have `InvalidToken` for other tokens too."""
 _HAS_ENDED = "The token has ended: it was revoked, or has expired."
+_UNKNOWN_PROPOSAL = frozenset({"InvalidContractProposal", "IdempotencyKeyReused"})
+"""Errors of a purchase whose proposal belongs to another connection. It may have been bought by
+parameters under the same key before: the gateway does not notice that it is the same contract."""
 _ENDS_STREAMS = frozenset({_SIGNED_OUT, "InvalidToken"})
 """Errors of a stream whose token has ended."""
 
@@ -104,12 +107,17 @@ class _Quoted(NamedTuple):
 
     request: Message
     connection: int
+    key: str = ""
+    """The idempotency key under which it was bought, or may have been; empty if it was not."""
 
 
 class _Call:
     """A call that has no result yet."""
 
-    __slots__ = ("is_sent", "key", "may_repeat", "message", "name", "reply", "text", "was_sent")
+    __slots__ = (
+        *("is_sent", "key", "may_repeat", "message", "name", "proposal", "reply", "text"),
+        "was_sent",
+    )
 
     def __init__(self, name: str, message: Message, *, may_repeat: bool, key: str) -> None:
         self.name = name
@@ -117,15 +125,19 @@ class _Call:
         self.text = _text(message)
         self.may_repeat = may_repeat
         self.key = key
+        self.proposal: object = message.get("buy")
+        """The proposal that it buys, if it buys one."""
         self.is_sent = False
         """Whether it was sent on the present connection."""
         self.was_sent = False
         self.reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 
     @property
-    def proposal(self) -> object:
-        """The proposal that it buys, if it buys one."""
-        return self.message.get("buy")
+    def is_refused(self) -> bool:
+        """Whether the gateway has answered it with an error."""
+        reply = self.reply
+        done = reply.done() and not reply.cancelled()
+        return done and isinstance(reply.exception(), CallError)
 
     @property
     def may_have_happened(self) -> bool:
@@ -291,6 +303,7 @@ class Client(Calls):
             ) from None
         finally:
             self._calls.pop(req_id, None)
+            self._note_purchase(made)
 
     async def _body(
         self,
@@ -595,6 +608,7 @@ class Client(Calls):
         probe, late = self._probe
         if req_id == probe and late & self._unanswered():
             raise _LostError("The gateway has answered a later request, and not this one")
+        late.discard(req_id)  # it may be sent again, with the same id
         if (made := self._calls.get(req_id)) is not None:
             self._answered(made, message)
         elif (stream := self._streams.get(req_id)) is not None:
@@ -611,7 +625,7 @@ class Client(Calls):
                 self._bought(made.proposal)
             return
         error = error_of(message)
-        if error.code == "InvalidContractProposal" and self._buy_by_parameters(made):
+        if error.code in _UNKNOWN_PROPOSAL and self._buy_by_parameters(made):
             return
         if error.code in _FINAL or (error.code == _SIGNED_OUT and self._token is not None):
             made.is_sent = made.was_sent = False  # it was refused
@@ -631,15 +645,32 @@ class Client(Calls):
     def _remember_quote(self, request: Message, reply: Message) -> None:
         """Remember what was asked for with the proposal of a reply."""
         number = reply["proposal"].get("id")
-        self._quoted.pop(number, None)
-        self._quoted[number] = _Quoted(request, self.connections)
+        before = self._quoted.pop(number, None)
+        key = "" if before is None else before.key
+        self._quoted[number] = _Quoted(request, self.connections, key)
         if len(self._quoted) > MAX_QUOTED:
             del self._quoted[next(iter(self._quoted))]
 
+    def _note_purchase(self, made: _Call) -> None:
+        """Note that a proposal was bought, or may have been."""
+        quoted = self._quoted.get(made.proposal)
+        if quoted is not None and made.was_sent and not made.is_refused:
+            self._quoted[made.proposal] = quoted._replace(key=quoted.key or made.key)
+
     def _buy_by_parameters(self, made: _Call) -> bool:
-        """Buy what a proposal of an earlier connection was about; return whether it is one."""
+        """Buy what a proposal of an earlier connection was about; return whether it can be.
+
+        A proposal is bought once, so another purchase of it is one only under the same key.
+        """
         quoted = self._quoted.get(made.proposal)
         if made.name != "buy" or quoted is None or quoted.connection == self.connections:
+            return False
+        keys = {quoted.key or made.key, made.key} | {
+            each.key
+            for each in self._calls.values()
+            if each.proposal == made.proposal and "parameters" in each.message
+        }
+        if "parameters" in made.message or len(keys) > 1:
             return False
         asked = quoted.request.items()
         parameters = {

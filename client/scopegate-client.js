@@ -16,13 +16,13 @@
 //   gateway accepts one. Everything else fails with `ConnectionLost` if it was sent.
 // - A request that is not answered although a later one is, as the gateway answers in order, has
 //   lost its reply: the client connects again, and repeats it by the rules above.
-// - A proposal ends with its connection. To buy it later is to buy the same contract, for at most
-//   the same price.
+// - A proposal ends with its connection. If it is bought later, the same contract is bought by its
+//   parameters, for at most the `price` of the purchase. Like each proposal it can be bought once.
 // - A stream with positions is resumed after the last event that is in its queue. So each event is
 //   yielded once and in order, and what the gateway cannot send any more is a `GapError`.
 // - An event that another has overtaken is put into its place. If the reader has had the later one
-//   already it comes late, but a balance is left out then: the later one has replaced it. From then
-//   on the stream is resumed an event earlier, because another one may be overtaken as it is lost.
+//   already it comes late. A balance is left out then if the later one is of the same account. From
+//   then on the stream is resumed an event earlier, because another event may be overtaken and lost.
 // - A queue is bounded. If its reader is too slow, the subscription is ended, and resumed once the
 //   reader has caught up. A stream without positions keeps its latest events, after a `GapError`.
 // - What the gateway refuses for good (`AccessError`) ends the client; everything else is tried
@@ -259,6 +259,10 @@ const SIGN_IN_LATER = new Set(
 const STREAM_LATER = new Set(
   ["RateLimit", "StorageUnavailable", "Timeout", "InternalServerError"],
 );
+// Errors of a purchase whose proposal belongs to another connection. It may have been bought by
+// parameters under the same key before: the gateway does not notice that it is the same contract.
+const UNKNOWN_PROPOSAL = new Set(["InvalidContractProposal", "IdempotencyKeyReused"]);
+const AFTER_HISTORY = new Set(["tick", "ohlc"]);
 const HAS_ENDED = "The token has ended: it was revoked, or has expired.";
 const ANYWHERE = new Set(["loginid", "passthrough", "req_id", "subscribe"]);
 const ENVELOPE = new Set(
@@ -361,6 +365,7 @@ class Subscription {
     this.opened = new Promise((resolve) => (this.resolveOpened = resolve));
     this.positions = after === null ? [] : [after]; // where it began, and its latest events, sorted
     this.isDisordered = false; // whether an event has overtaken another one
+    this.readUntil = new Map(); // loginid -> the position of the latest balance that was read
     this.resume = resume;
     this.forget = forget;
     this.kind = KINDS[name];
@@ -398,6 +403,9 @@ class Subscription {
     if (this.isBehind) {
       return null;
     }
+    if (this.isOpening && this.name === "ticks_history" && AFTER_HISTORY.has(message.msg_type)) {
+      return null; // the reply, which has the history, is lost: the client notices that
+    }
     const begins = this.isOpening;
     this.isOpening = false;
     if (begins) {
@@ -417,7 +425,7 @@ class Subscription {
       return null; // the connection ends next, and another one follows
     }
     this.lost();
-    if (STREAM_LATER.has(error.code) && this.wasOpened) {
+    if (STREAM_LATER.has(error.code) && this.wasOpened && !this.isClosed) {
       return error;
     }
     this.end(error);
@@ -488,16 +496,17 @@ class Subscription {
     ) {
       return; // there is nothing yet, such as no open contract
     }
+    const { position } = message;
     if (this.waiting.length >= MAX_WAITING) {
       if (this.kind !== undefined) {
         this.isBehind = true;
+        this.isDisordered ||= position < (this.position ?? 0);
         this.forget(this);
         return;
       }
       this.waiting.length = 0;
       this.#append({ gap: new GapError(this.name) });
     }
-    const { position } = message;
     if (position !== undefined && this.kind === "states") {
       this.#noteEnd(message);
     } else if (position !== undefined) {
@@ -515,13 +524,16 @@ class Subscription {
   #putLate(message) {
     this.isDisordered = true;
     const { position } = message;
+    if (position < this.readUntil.get(loginidOf(message))) {
+      return;
+    }
     let place = this.waiting.length;
     while (place > 0 && this.waiting[place - 1].position > position) {
       place -= 1;
     }
     if (place < this.waiting.length) {
       this.waiting.splice(place, 0, { message, position });
-    } else if (this.kind !== "balance") {
+    } else {
       this.#append({ message, position: this.position });
     }
   }
@@ -590,6 +602,11 @@ class Subscription {
       } else if (item.gap !== undefined) {
         reject(item.gap);
       } else {
+        if (this.kind === "balance") {
+          const loginid = loginidOf(item.message);
+          const until = this.readUntil.get(loginid) ?? 0;
+          this.readUntil.set(loginid, Math.max(until, item.message.position ?? 0));
+        }
         resolve(item);
       }
     }
@@ -659,6 +676,8 @@ class Call {
     this.text = textOf(message);
     this.mayRepeat = mayRepeat;
     this.key = key;
+    this.proposal = message.buy; // that it buys, if it buys one
+    this.isRefused = false; // whether the gateway has answered it with an error
     this.isSent = false; // on the present connection
     this.wasSent = false;
     this.isDone = false;
@@ -667,11 +686,6 @@ class Call {
       this.reject = reject;
     });
     this.reply.catch(() => {});
-  }
-
-  /** The proposal that it buys, if it buys one. */
-  get proposal() {
-    return this.message.buy;
   }
 
   get mayHaveHappened() {
@@ -836,6 +850,7 @@ export class Client {
     } finally {
       clearTimeout(timer);
       this.#calls.delete(reqId);
+      this.#notePurchase(made);
     }
   }
 
@@ -1086,6 +1101,7 @@ export class Client {
       this.#lost("The gateway has answered a later request, and not this one");
       return;
     }
+    late.delete(reqId); // it may be sent again, with the same id
     const made = this.#calls.get(reqId);
     const stream = this.#streams.get(reqId);
     const isOver =
@@ -1136,7 +1152,7 @@ export class Client {
       if (made.proposal !== undefined) {
         this.#bought(made.proposal);
       }
-    } else if (error.code === "InvalidContractProposal" && this.#buyByParameters(made)) {
+    } else if (UNKNOWN_PROPOSAL.has(error.code) && this.#buyByParameters(made)) {
       // It was a proposal of an earlier connection.
     } else if (error.code === "ServiceRestart" && made.mayRepeat) {
       // The connection ends next.
@@ -1144,23 +1160,43 @@ export class Client {
       made.isSent = false; // it may still happen
       setTimeout(() => this.#isOpen && this.#send(made), 1_000 * AGAIN);
     } else {
+      made.isRefused = true;
       made.fail(new CallError(error));
     }
   }
 
   /** Remembers what was asked for with the proposal of a reply. */
   #rememberQuote(request, { proposal }) {
+    const key = this.#quoted.get(proposal.id)?.key ?? "";
     this.#quoted.delete(proposal.id);
-    this.#quoted.set(proposal.id, { request, connection: this.connections });
+    this.#quoted.set(proposal.id, { request, connection: this.connections, key });
     if (this.#quoted.size > MAX_QUOTED) {
       this.#quoted.delete(this.#quoted.keys().next().value);
     }
   }
 
-  /** Buys what a proposal of an earlier connection was about; whether it is one. */
+  /** Notes the key under which a proposal was bought, or may have been. */
+  #notePurchase(made) {
+    const quoted = this.#quoted.get(made.proposal);
+    if (quoted !== undefined && made.wasSent && !made.isRefused) {
+      quoted.key ||= made.key;
+    }
+  }
+
+  /**
+   * Buys what a proposal of an earlier connection was about; whether it can be. A proposal is bought
+   * once, so another purchase of it is one only under the same key.
+   */
   #buyByParameters(made) {
     const quoted = this.#quoted.get(made.proposal);
     if (made.name !== "buy" || quoted === undefined || quoted.connection === this.connections) {
+      return false;
+    }
+    const others = [...this.#calls.values()].filter(
+      (each) => each.proposal === made.proposal && each.message.parameters !== undefined,
+    );
+    const keys = new Set([quoted.key || made.key, made.key, ...others.map((each) => each.key)]);
+    if (made.message.parameters !== undefined || keys.size > 1) {
       return false;
     }
     const asked = Object.entries(quoted.request);
@@ -1249,6 +1285,11 @@ function requestOf(name, own, fields) {
     }
   }
   return message;
+}
+
+/** The loginid of the account that a message is about, if it names one. */
+function loginidOf(message) {
+  return bodyOf(message).loginid;
 }
 
 function bodyOf(message) {

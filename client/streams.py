@@ -4,8 +4,8 @@ Rules:
 - A stream with positions is resumed after the last event that is in its queue. So each event is
   yielded once and in order, and what the gateway cannot send any more is a `GapError`.
 - An event that another has overtaken is put into its place. If the reader has had the later one
-  already it comes late, but a balance is left out then: the later one has replaced it. From then on
-  the stream is resumed an event earlier, because another one may be overtaken as it is lost.
+  already it comes late. A balance is left out then if the later one is of the same account. From
+  then on the stream is resumed an event earlier, because another event may be overtaken and lost.
 - A queue is bounded. If its reader is too slow, the subscription is ended, and resumed once the
   reader has caught up: nothing is lost, and no other stream or call waits. A stream without
   positions keeps its latest events then, after a `GapError`.
@@ -35,6 +35,9 @@ MAX_RECENT = 100
 TRANSIENT = frozenset({"RateLimit", "StorageUnavailable", "Timeout", "InternalServerError"})
 """Errors for which a stream that was open before is subscribed to again later."""
 
+AFTER_HISTORY = frozenset({"tick", "ohlc"})
+"""What `ticks_history` sends after its first reply, which alone has the history."""
+
 
 class First(Enum):
     """What the first reply of a subscription is."""
@@ -50,7 +53,7 @@ class Kind(NamedTuple):
     has_positions: bool
     first: First
     is_replaced: bool = False
-    """Whether an event says nothing that the next one does not say."""
+    """Whether an event says nothing that the next one of its account does not say."""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -106,6 +109,8 @@ class Subscription:
         """Where it began, and the positions of its latest events, in order."""
         self._is_disordered = False
         """Whether an event has overtaken another one."""
+        self._read_until: dict[str, int] = {}
+        """The position of the latest event of each account that was read, if they are replaced."""
         self._waiting: deque[_Event | GapError] = deque()
         self._news = asyncio.Event()
         self._sold: dict[int, None] = {}
@@ -143,6 +148,12 @@ class Subscription:
             return self._failed(message)
         if self.is_behind:
             return None
+        if (
+            self.is_opening
+            and self.name == "ticks_history"
+            and message["msg_type"] in AFTER_HISTORY
+        ):
+            return None  # the reply is lost, which the client notices
         begins, self.is_opening = self.is_opening, False
         if begins:
             self._begun(message)
@@ -158,7 +169,7 @@ class Subscription:
             return None  # the connection ends next, and another one follows
         self.is_opening = False
         self.id = None
-        if error.code in TRANSIENT and self.opened.is_set():
+        if error.code in TRANSIENT and self.opened.is_set() and not self.is_closed:
             return error
         self.end(error)
         return None
@@ -217,11 +228,12 @@ class Subscription:
         body = message.get(message["msg_type"])
         if isinstance(body, dict) and body.keys() <= {"id"}:
             return  # there is nothing yet, such as no open contract
+        position = message.get("position")
         if len(self._waiting) >= MAX_WAITING:
             self._overflown()
             if self.is_behind:
+                self._is_disordered |= (position or 0) < (self._position or 0)
                 return
-        position = message.get("position")
         if position is not None and self._kind.first is First.STATES:
             self._note_end(message)
         elif position is not None:
@@ -235,6 +247,8 @@ class Subscription:
     def _put_late(self, message: Message, position: int) -> None:
         """Put an event that was overtaken before those after it, as far as they still wait."""
         self._is_disordered = True
+        if position < self._read_until.get(_account_of(message), 0):
+            return
         place = len(self._waiting)
         while place:
             item = self._waiting[place - 1]
@@ -243,7 +257,7 @@ class Subscription:
             place -= 1
         if place < len(self._waiting):
             self._waiting.insert(place, _Event(message, position))
-        elif not self._kind.is_replaced:
+        else:
             self._append(_Event(message, self._position))
 
     def _remember(self, position: int) -> None:
@@ -306,6 +320,10 @@ class Subscription:
             self._resume(self)
         if isinstance(item, GapError):
             raise item
+        position = item.message.get("position")
+        if self._kind.is_replaced and position is not None:
+            account = _account_of(item.message)
+            self._read_until[account] = max(position, self._read_until.get(account, 0))
         return item
 
     def close(self) -> None:
@@ -314,6 +332,12 @@ class Subscription:
         if not self.is_closed:
             self.end(None)
             self._forget(self)
+
+
+def _account_of(message: Message) -> str:
+    """Return the loginid of the account that a message is about; empty if it names none."""
+    loginid: str = message[message["msg_type"]].get("loginid", "")
+    return loginid
 
 
 class Stream(Generic[EventT]):

@@ -207,6 +207,8 @@ class Call:
     """The names that its request may contain: scopes and kinds of streams of this gateway."""
     handler: type
     """The class with its handler, a method."""
+    attribute: str
+    """The name of the method."""
     description: str
     request: type[Request]
     replies: tuple[type, ...]
@@ -324,7 +326,7 @@ class Registry:
                 omitted.add(declaration.name)
                 continue
             method = getattr(handler, attribute)
-            new = self._declared(declaration, method, declaring, trusted, errors)
+            new = self._declared(declaration, attribute, method, declaring, trusted, errors)
             if not trusted:  # the tests check our own calls; it takes a while
                 _check_replies(new)
             self._add(new)
@@ -333,12 +335,13 @@ class Registry:
     def bind(self, made: Callable[[type], object]) -> None:
         """Have the calls of classes made by objects of theirs; `made` returns that of a class."""
         for each in self._calls.values():
-            method = types.MethodType(each.invoke, made(each.handler))
+            method = getattr(made(each.handler), each.attribute)
             object.__setattr__(each, "invoke", method)
 
     def _declared(
         self,
         declaration: _Declaration,
+        attribute: str,
         method: Callable[..., Any],
         handler: type,
         trusted: bool,
@@ -389,6 +392,7 @@ class Registry:
             kinds=_kinds(where, policy.get("streams", name if streams else ())),
             names=self.names,
             handler=handler,
+            attribute=attribute,
             description=description,
             request=request,
             replies=replies,

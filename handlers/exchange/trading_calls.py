@@ -160,7 +160,8 @@ class Trading:
             if before is None:
                 raise
             return before
-        self._quotes.bought(session, request.buy)
+        if bought.is_new:
+            self._quotes.bought(session, request.buy)
         return bought
 
     def _named(

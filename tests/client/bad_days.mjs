@@ -119,6 +119,93 @@ const tests = {
     assert.equal((await fails(unknown, CallError)).code, "InvalidContractProposal");
   },
 
+  async "a proposal is bought once"(client) {
+    const once = { idempotency_key: "a-proposal-is-bought-once" };
+    const [quoted, other] = [await client.proposal(RISE), await client.proposal(RISE)];
+    await start(client, "drop", { before: "time" });
+    await client.time();
+    assert.equal(client.connections, 2);
+    const bought = await client.buy(quoted.id, { price: 10 }, once);
+    assert.deepEqual(await client.buy(quoted.id, { price: 10 }, once), bought);
+    const results = await Promise.allSettled([
+      client.buy(quoted.id, { price: 10 }),
+      ...[1, 2].map(() => client.buy(other.id, { price: 10 })),
+    ]);
+    assert.deepEqual(results.map(({ reason }) => reason?.code), [
+      "InvalidContractProposal", undefined, "InvalidContractProposal",
+    ]);
+  },
+
+  async "a stream opens after one that was closed and refused"(client) {
+    await start(client, "rate_limit", { call: "ticks" });
+    client.ticks("R_100").close();
+    const again = client.ticks("R_100");
+    assert.equal((await taken(again, 1))[0].symbol, "R_100");
+    again.close();
+  },
+
+  async "a history whose reply is lost is asked for again"(client) {
+    await start(client, "lost_reply", { after: "ticks_history" });
+    const history = client.live_history("1HZ100V", { end: "latest", count: 2 });
+    const server = new WebSocketServer({ port: 0 });
+    let openings = 0;
+    server.on("connection", (socket) => socket.on("message", (text) => {
+      const { req_id, ping } = JSON.parse(text);
+      const subscription = { id: "1" };
+      const reply = (message) => socket.send(JSON.stringify({ req_id, subscription, ...message }));
+      if (ping !== undefined) {
+        reply({ msg_type: "ping", ping: "pong" });
+      } else if ((openings += 1) === 1) {
+        reply({ msg_type: "tick", tick: { quote: 1 } });
+      } else {
+        reply({ msg_type: "history", history: { prices: [1, 2] } });
+      }
+    }));
+    const other = await Client.open(`ws://127.0.0.1:${server.address().port}`, null, options);
+    const events = other.live_history("1HZ100V", { end: "latest", count: 2 });
+    for (const each of [history, events]) {
+      assert.equal((await taken(each, 1))[0].history.prices.length, 2);
+    }
+    assert.equal(openings, 2);
+    history.close();
+    other.close();
+    server.close();
+  },
+
+  async "a balance is replaced by one of its account alone"() {
+    const server = new WebSocketServer({ port: 0 });
+    server.on("connection", (socket) => socket.on("message", (text) => {
+      const { req_id, balance, next } = JSON.parse(text);
+      const sent = balance === undefined ? next : [[10, "B"]];
+      streamed ??= req_id;
+      for (const [position, loginid] of sent) {
+        const msg_type = "balance";
+        const subscription = { id: "1" };
+        socket.send(JSON.stringify(
+          { req_id: streamed, msg_type, balance: { loginid }, position, subscription },
+        ));
+      }
+      if (next !== undefined) {
+        socket.send(JSON.stringify({ req_id, msg_type: "next", next: 1 }));
+      }
+    }));
+    let streamed = null;
+    const client = await Client.open(`ws://127.0.0.1:${server.address().port}`, null, options);
+    const balances = client.subscribe({ balance: 1, account: "all" });
+    const positions = async (...events) => {
+      await client.call({ next: events });
+      return (await taken(balances, events.length)).map((message) => message.position);
+    };
+    await taken(balances, 1);
+    assert.deepEqual(await positions([12, "B"]), [12]);
+    assert.deepEqual(await positions([11, "A"]), [11]);
+    assert.deepEqual(await positions([14, "B"], [13, "A"]), [13, 14]);
+    await client.call({ next: [[10.5, "A"]] }); // an older one of A is left out
+    assert.deepEqual(await positions([15, "A"]), [15]);
+    client.close();
+    server.close();
+  },
+
   async "events are yielded in order while they wait"() {
     const connections = [[10, 12, 11, 11, 14, 12, 13]];
     const { positions } = await positionsRead("ticks", connections);

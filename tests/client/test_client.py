@@ -582,6 +582,22 @@ async def test_a_stream_whose_first_reply_is_lost_is_opened(
             assert (await anext(entries))["transaction_id"] == bought["transaction_id"]
 
 
+async def test_a_history_whose_reply_is_lost_is_asked_for_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the stream brings meanwhile is not taken for the history."""
+    monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.05)
+    async with await place.direct() as client, client.ticks("1HZ100V") as ticks:
+        await start_fault(client, "lost_reply", after="ticks_history")
+        history = client.live_history("1HZ100V", end="latest", count=2)
+        await anext(ticks)
+        await client.time()
+        place.here.clock.advance(1)
+        await anext(ticks)
+        async with asyncio.timeout(10):
+            assert len((await anext(history))["history"]["prices"]) == 2
+
+
 async def test_a_slow_reply_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A later request is answered later, so it shows nothing before the reply is there."""
     monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.02)
@@ -616,6 +632,84 @@ async def test_a_proposal_of_a_lost_connection_can_be_bought(place: Place) -> No
         assert len(await ledger(client)) == 3
         with pytest.raises(CallError, match="InvalidContractProposal"):
             await client.buy("5f0c1d8e-0000-4000-8000-000000000000", price=10)
+
+
+async def test_a_proposal_is_bought_once(place: Place) -> None:
+    async with await place.trader() as client:
+        quoted = await client.proposal(**RISE)
+        await client.buy(quoted["id"], price=10)
+        place.proxy.cut()
+        with pytest.raises(CallError, match="InvalidContractProposal"):
+            await client.buy(quoted["id"], price=10)
+        assert len(await ledger(client)) == 2
+        quoted = await client.proposal(**RISE)
+        place.proxy.cut()
+        one, other = await asyncio.gather(
+            *(client.buy(quoted["id"], price=10) for _ in range(2)), return_exceptions=True
+        )
+        assert isinstance(one, CallError) is not isinstance(other, CallError)
+        assert len(await ledger(client)) == 3
+
+
+async def test_a_proposal_that_was_refused_can_be_bought_later(place: Place) -> None:
+    async with await place.trader() as client:
+        quoted = await client.proposal(**RISE)
+        await start_fault(client, "rate_limit", call="buy")
+        with pytest.raises(CallError, match="RateLimit"):
+            await client.buy(quoted["id"], price=10)
+        place.proxy.cut()
+        await client.buy(quoted["id"], price=10)
+
+
+async def test_a_purchase_of_a_lost_proposal_is_repeated_under_its_key(place: Place) -> None:
+    """The first attempt has bought by parameters, and its reply was lost."""
+    async with await place.trader() as client:
+        quoted = await client.proposal(**RISE)
+        place.proxy.cut()
+        bought = await client.buy(quoted["id"], price=10, idempotency_key="once")
+        again = await client.buy(quoted["id"], price=10, idempotency_key="once")
+        assert again == bought
+        dearer: BuyParameters = {**RISE, "amount": 11}
+        other = await client.proposal(**dearer)
+        place.proxy.cut()
+        with pytest.raises(CallError, match="IdempotencyKeyReused"):
+            await client.buy(other["id"], price=11, idempotency_key="once")
+        assert len(await ledger(client)) == 2
+
+
+async def test_a_call_that_is_sent_again_has_not_lost_its_reply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The gateway could not finish it in time, and is busy with another one before the probe."""
+    monkeypatch.setattr("scopegate.client.client.REPLY_WITHIN", 0.02)
+    monkeypatch.setattr("scopegate.client.client.AGAIN", 0)
+
+    async def handle(socket: ServerConnection) -> None:
+        first, probe = [orjson.loads(await socket.recv()) for _ in range(2)]
+        error = {"code": "Timeout", "message": "Timeout"}
+        await socket.send(orjson.dumps({**first, "error": error}), text=True)
+        again = orjson.loads(await socket.recv())
+        while "ping" in again:
+            again = orjson.loads(await socket.recv())
+        await socket.send(orjson.dumps({**probe, "msg_type": "ping"}), text=True)
+        await socket.send(
+            orjson.dumps({**again, "msg_type": "sell", "sell": {"sold_for": 1}}), text=True
+        )
+        await socket.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with Client(f"ws://127.0.0.1:{port}", backoff=SOON, timeout=2) as client:
+            assert await client.sell(1, price=0) == {"sold_for": 1}
+            assert client.connections == 1
+
+
+async def test_a_stream_opens_after_one_that_was_closed_and_refused(place: Place) -> None:
+    async with await place.direct() as client:
+        await start_fault(client, "rate_limit", call="ticks")
+        await client.ticks("R_100").aclose()
+        async with asyncio.timeout(10), client.ticks("R_100") as again:
+            assert (await anext(again))["symbol"] == "R_100"
 
 
 async def test_a_token_that_ends_is_named_as_the_reason(place: Place) -> None:

@@ -80,6 +80,34 @@ async def test_a_balance_never_goes_back() -> None:
     assert await read(stream) == []
 
 
+async def test_a_balance_is_replaced_by_one_of_its_account_alone() -> None:
+    stream = opened("balance", balance(10))
+    stream.received(message("balance", 12, loginid="B"))
+    assert await read(stream) == [10, 12]
+    stream.received(message("balance", 11, loginid="A"))
+    assert await read(stream) == [11]
+    stream.received(message("balance", 14, loginid="B"))
+    stream.received(message("balance", 13, loginid="A"))
+    assert await read(stream) == [13, 14]
+    stream.received(message("balance", 16, loginid="A"))
+    assert await read(stream) == [16]
+    stream.received(message("balance", 17, loginid="B"))
+    stream.received(message("balance", 15, loginid="A"))
+    assert await read(stream) == [17]
+
+
+async def test_an_entry_that_is_overtaken_when_the_queue_is_full_comes_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scopegate.client.streams.MAX_WAITING", 2)
+    stream = opened("transaction", message("transaction", 10))
+    for position in (11, 13, 12):
+        stream.received(entry(position))
+    assert stream.is_behind
+    assert await read(stream) == [11, 13]
+    assert stream.message()["passthrough"] == {"resume": 11}
+
+
 async def test_a_disordered_stream_is_resumed_an_event_earlier() -> None:
     stream = opened("transaction", message("transaction", 10))
     stream.received(entry(12))

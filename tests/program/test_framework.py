@@ -168,6 +168,53 @@ async def test_only_its_own_calls_are_there() -> None:
         assert "open_positions" not in names
 
 
+class Water(Request):
+    """Waters the garden."""
+
+    water: One
+
+
+class Weed(Request):
+    """Weeds the garden."""
+
+    weed: One
+
+
+class Done(TypedDict):
+    done: str
+
+
+class Tool:
+    """Calls that others inherit."""
+
+    name = "hose"
+
+    @call("water", needs=None)
+    async def water(self, request: Water, session: Session) -> Done:
+        """Water the garden."""
+        return {"done": self.name}
+
+    @classmethod
+    @call("weed", needs=None)
+    async def weed(cls, request: Weed, session: Session) -> Done:
+        """Weed the garden."""
+        return {"done": cls.__name__}
+
+
+class Can(Tool):
+    """A tool of another name."""
+
+    def __init__(self) -> None:
+        self.name = "can"
+
+
+async def test_calls_are_inherited_and_belong_to_objects_or_classes() -> None:
+    async with scene(Gateway(Plugin(name="tools", handlers=(Can,)))) as world:
+        client = world.connect()
+        assert (await client.ask({"water": 1}))["done"] == "can"
+        assert (await client.ask({"weed": 1}))["done"] == "Can"
+
+
 def test_no_market_and_no_numpy_are_loaded(tmp_path: Path) -> None:
     program = """
 import asyncio, sys

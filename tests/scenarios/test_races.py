@@ -181,6 +181,27 @@ async def test_two_purchases_that_race_for_a_key_are_one_and_refusals(connected:
         assert len(await contracts(world)) == round_ + 1
 
 
+async def test_a_proposal_that_lost_a_race_for_a_key_can_be_bought(connected: Connected) -> None:
+    token = await connected.world.token("trade")
+    first, second = [await connected.connect() for _ in range(2)]
+    for client in (first, second):
+        await client.authorize(token)
+    refused = 0
+    for round_ in range(5):
+        key = f"round-{round_}"
+        proposal = (await second.ask({"proposal": 1, **CALL, "amount": 20}))["proposal"]["id"]
+        purchase = {"buy": proposal, "price": 20}
+        keyed = {**purchase, "passthrough": {"idempotency_key": key}}
+        _, reply = await asyncio.gather(
+            first.ask(buying(CALL, key=key, amount=10)), second.ask(keyed)
+        )
+        if "error" in reply:
+            refused += 1
+            assert reply["error"]["code"] == "IdempotencyKeyReused"
+            assert "buy" in await second.ask(purchase)
+    assert refused
+
+
 async def test_a_key_means_one_buy_of_one_account(world: World) -> None:
     """Another account's buy under the same key is its own."""
     texts = [await world.token("trade", loginid=account.loginid) for account in world.real]
