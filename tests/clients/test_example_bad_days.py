@@ -74,7 +74,7 @@ class Bot(NamedTuple):
     contracts: int
     """How many it buys at most."""
     bought: Callable[[str, Contracts], int] | None
-    """How many purchases it tells of; `None` if it tells of results alone."""
+    """How many purchases it reports; `None` if it reports only results."""
     profits: str
     """The pattern of a line with a result: the profit, or what was paid out."""
     call: str = "buy"

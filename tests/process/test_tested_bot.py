@@ -14,6 +14,7 @@ from typing import Any
 from tests.served import PATIENCE, environment
 
 BOT = Path(__file__).parents[2] / "examples" / "tested_bot"
+TESTS = "tests/test_fader.py"
 
 # Given to pytest as a plugin: what the bots were sent in each test goes to a file.
 SCRIBE = """
@@ -49,7 +50,7 @@ def transcript(folder: Path, **variables: str) -> str:
     written = folder / "transcript.txt"
     # All but the one in which the clock runs by itself.
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "scribe", "-k", "not by_itself"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "scribe", "-k", "not by_itself", TESTS],
         check=False,
         capture_output=True,
         text=True,
