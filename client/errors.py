@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+INVALID = "InputValidationFailed"
+
 
 class ClientError(Exception):
     """The base of all exceptions of a client."""
@@ -29,7 +31,11 @@ class CallError(ClientError):
         self.subcode = subcode
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
+        text = f"{self.code}: {self.message}"
+        if self.code != INVALID:
+            return text
+        # The message only names the fields; what is wrong with each is in the details.
+        return "; ".join([text, *(f"{field}: {why}" for field, why in self.details.items())])
 
 
 class AccessError(CallError):

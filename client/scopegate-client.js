@@ -279,10 +279,14 @@ export class ClientError extends Error {
   }
 }
 
+const INVALID = "InputValidationFailed";
+
 /** The gateway answered a call, or a stream, with an error. The connection goes on. */
 export class CallError extends ClientError {
   constructor({ code, message, details = {}, subcode = "" }) {
-    super(`${code}: ${message}`);
+    // The message only names the fields that are invalid; what is wrong with each is in the details.
+    const problems = code === INVALID ? Object.entries(details) : [];
+    super([`${code}: ${message}`, ...problems.map((each) => each.join(": "))].join("; "));
     this.code = code;
     this.reason = message;
     this.details = details;

@@ -56,6 +56,8 @@ const tests = {
     const refused = await fails(purchase, CallError);
     assert.equal(refused.code, "ContractBuyValidationError");
     assert.ok("amount" in refused.details);
+    const invalid = client.ticks_history("R_100", { end: "latest", count: -1 });
+    assert.match((await fails(invalid, CallError)).message, /failed: count; count: \w/);
     assert.throws(() => client.subscribe({ ticks: ["R_100", "R_50"] }), /each symbol/);
   },
 

@@ -193,6 +193,8 @@ async def test_errors_of_calls_have_their_parts(place: Place) -> None:
         with pytest.raises(CallError, match="InvalidSymbol"):
             async with client.ticks("NOSUCH"):
                 pass
+        with pytest.raises(CallError, match="Input validation failed: count; count: "):
+            await client.ticks_history("R_100", end="latest", count=-1)
         with pytest.raises(ValueError, match=f"{MAX_REQUEST} are allowed"):
             await client.call({"ping": 1, "passthrough": {"much": "x" * 70_000}})
         assert (await client.call({"req_id": 0, "time": 1}))["time"] == NOON
