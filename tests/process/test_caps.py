@@ -40,6 +40,9 @@ TRIES = int(os.environ.get("CAPS_TRIES", "6000"))
 SLOWEST = 50
 """Tries a second on a machine that is busy with other things."""
 CONNECTIONS = 50
+OUT_OF_DATE = "StorageUnavailable"
+"""The refusal of a gateway that has not read for half a second what others have committed. It has
+done nothing, which the books would show, so the same is tried again."""
 OPTIONS = ("--seed", "caps", "--start", "2026-01-01T00:05")
 STAKE_CAP, LOSS_CAP, TRANSFER_CAP, COPY_CAP = 20_000, 15_000, 2_000, 3_000
 """In cents. The tries are for more of each, all together."""
@@ -158,6 +161,8 @@ async def race(gateways: list[Served], people: People, tries: int) -> Acknowledg
                     "currency": "USD",
                 }
             reply = await asked(socket, request)
+            while reply.get("error", {}).get("code") == OUT_OF_DATE:
+                reply = await asked(socket, request)
             if "error" in reply:
                 told.codes.add(reply["error"]["code"])
                 if reply["error"].get("details", {}).get("cap") == "max_stake_per_day":
