@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import WebSocket, { WebSocketServer } from "ws";
 
+import { fails, taken } from "./steps.mjs";
+
 const [module, url, token, otherToken] = process.argv.slice(2);
 const { AccessError, Backoff, CallError, Client, ConnectionLost } = await import(module);
 const options = { WebSocket, backoff: new Backoff({ first: 0.005, longest: 0.05 }) };
@@ -21,20 +23,6 @@ const RISE = {
 
 const start = (client, fault_start, given) => client.call({ fault_start, options: given });
 const buy = (client) => client.buy({ price: 10, parameters: RISE });
-
-async function fails(promise, kind) {
-  const problem = await promise.then(() => null, (error) => error);
-  assert.ok(problem instanceof kind, `${problem?.stack}`);
-  return problem;
-}
-
-async function taken(stream, count) {
-  const events = [];
-  while (events.length < count) {
-    events.push((await stream.next()).value);
-  }
-  return events;
-}
 
 /** Reads a stream of a server that sends events of these positions on each connection. */
 async function positionsRead(name, connections) {

@@ -7,6 +7,8 @@ import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 import WebSocket, { WebSocketServer } from "ws";
 
+import { fails, taken } from "./steps.mjs";
+
 const [module, url, direct, token, otherToken] = process.argv.slice(2);
 const {
   AccessError, Backoff, CallError, CallTimeout, Client, ClientError, ClosedError, ConnectionLost,
@@ -27,20 +29,6 @@ const RISE = {
 async function ask(what) {
   console.log(what);
   return (await lines.next()).value;
-}
-
-async function fails(promise, kind) {
-  const problem = await promise.then(() => null, (error) => error);
-  assert.ok(problem instanceof kind, `${problem?.stack}`);
-  return problem;
-}
-
-async function taken(stream, count) {
-  const events = [];
-  while (events.length < count) {
-    events.push((await stream.next()).value);
-  }
-  return events;
 }
 
 const tests = {

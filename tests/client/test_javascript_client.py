@@ -27,6 +27,12 @@ LONGEST_LIFE = 4_000
 """Bytes after which a connection is cut at the latest."""
 
 
+def copied(name: str, folder: Path) -> Path:
+    """Copy a program and what it imports to a folder; return where the program is."""
+    shutil.copy(Path(__file__).with_name("steps.mjs"), folder)
+    return Path(shutil.copy(Path(__file__).with_name(name), folder))
+
+
 def assert_all_is_seen(seen: dict[str, Any], served: Served) -> None:
     """What a client in JavaScript has seen is what the gateway has stored."""
     with contextlib.closing(sqlite3.connect(served.db)) as database:
@@ -82,7 +88,7 @@ async def test_a_bot_sees_what_happens(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr("scopegate.handlers.exchange.account_calls.MAX_MISSED", 2)
     counting.made.clear()
     node = shutil.which("node") or missing("node is missing")
-    program = Path(shutil.copy(Path(__file__).with_name("behaviour.mjs"), tmp_path))
+    program = copied("behaviour.mjs", tmp_path)
     (tmp_path / "node_modules").symlink_to(node_module("ws").parent)
     async with (
         world(handlers=["tests.client.counting"]) as here,
@@ -140,7 +146,7 @@ async def test_a_bot_has_bad_days(tmp_path: Path) -> None:
     """Its client looks for lost replies every half second, so that nobody waits for it."""
     counting.made.clear()
     node = shutil.which("node") or missing("node is missing")
-    program = Path(shutil.copy(Path(__file__).with_name("bad_days.mjs"), tmp_path))
+    program = copied("bad_days.mjs", tmp_path)
     (tmp_path / "node_modules").symlink_to(node_module("ws").parent)
     text, often = CLIENT.read_text(), "const PING_EVERY = 1;"
     assert text.count("const PING_EVERY = 10;") == 1
