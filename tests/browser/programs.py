@@ -1,23 +1,25 @@
 """What talks to the gateway beside the browser: programs with tokens, and the site of an app.
 
-They are plain threads and blocking sockets, as nothing asynchronous can run in these tests.
+They have threads of their own, as nothing asynchronous can run in these tests.
 """
 
+import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
-from websockets.sync.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from scopegate.gateway.web.oauth_metadata import DEVICE_GRANT
 from tests.served import PATIENCE, Served, unverified
 
 Message = dict[str, Any]
+Result = TypeVar("Result")
 
 CALL: Message = {
     "basis": "stake",
@@ -35,9 +37,14 @@ def buying(amount: float) -> Message:
 
 
 class Program:
-    """A program on a connection of its own."""
+    """A program on a connection of its own, with an event loop in a thread of its own.
 
-    def __init__(self, socket: ClientConnection) -> None:
+    The blocking client of `websockets` reads and writes in two threads. Over TLS what it writes may
+    then never leave (OpenSSL allows one thread at a time), which happened once in 200 connections.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, socket: ClientConnection) -> None:
+        self._loop = loop
         self._socket = socket
         self._asked = 0
         self._heard: list[Message] = []
@@ -46,7 +53,7 @@ class Program:
         """The reply to a request; other messages are kept for `hear`."""
         self._asked += 1
         asked = self._asked
-        self._socket.send(json.dumps({**request, "req_id": asked}))
+        _done(self._loop, self._socket.send(json.dumps({**request, "req_id": asked})))
         return self._next(lambda message: message.get("req_id") == asked, kept=[])
 
     def hear(self, wanted: Callable[[Message], bool]) -> Message:
@@ -58,23 +65,46 @@ class Program:
             if wanted(message):
                 kept.remove(message)
                 return message
-        while not wanted(message := json.loads(self._socket.recv(PATIENCE))):
+        while not wanted(message := json.loads(_done(self._loop, self._socket.recv()))):
             self._heard.append(message)
         return message
 
 
-def _connect(gateway: Served, app_id: int | str, **options: Any) -> ClientConnection:
-    if gateway.url.startswith("wss:"):  # with a certificate of its own making
-        options["ssl"] = unverified()
-    url = f"{gateway.url}?app_id={app_id}"
-    return connect(url, compression=None, proxy=None, **options)
+def _done(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Result:
+    return asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE)
 
 
 @contextmanager
-def connected(gateway: Served, app_id: int | str) -> Iterator[Program]:
+def connected(
+    gateway: Served, app_id: int | str, *, origin: Origin | None = None
+) -> Iterator[Program]:
     """A program of this app that has not signed in."""
-    with _connect(gateway, app_id) as socket:
-        yield Program(socket)
+    url = f"{gateway.url}?app_id={app_id}"
+    # The gateway's certificate is of its own making.
+    tls = unverified() if url.startswith("wss:") else None
+
+    async def connecting() -> ClientConnection:
+        return await connect(url, compression=None, proxy=None, origin=origin, ssl=tls)
+
+    with _loop_in_a_thread() as loop:
+        socket = _done(loop, connecting())
+        try:
+            yield Program(loop, socket)
+        finally:
+            _done(loop, socket.close())
+
+
+@contextmanager
+def _loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @contextmanager
@@ -88,8 +118,8 @@ def program(gateway: Served, token: str, *, app_id: int | str = 1089) -> Iterato
 
 def refusal_of(gateway: Served, token: str, *, app_id: int | str = 1089) -> str:
     """The code of the error with which this token is refused."""
-    with _connect(gateway, app_id) as socket:
-        code: str = Program(socket).ask(authorize=token)["error"]["code"]
+    with connected(gateway, app_id) as running:
+        code: str = running.ask(authorize=token)["error"]["code"]
         return code
 
 
@@ -124,8 +154,7 @@ def polled(gateway: Served, app_id: int, codes: Message) -> Message:
 @contextmanager
 def owner(gateway: Served) -> Iterator[Program]:
     """What a page of the gateway does once the demo user has signed in there, without the page."""
-    with _connect(gateway, 1089, origin=Origin(gateway.page.rstrip("/"))) as socket:
-        page = Program(socket)
+    with connected(gateway, 1089, origin=Origin(gateway.page.rstrip("/"))) as page:
         accounts = page.ask(sign_in_demo=1)["sign_in_demo"]["accounts"]
         page.ask(authorize="MULTI", tokens=[account["token"] for account in accounts])
         yield page
