@@ -584,17 +584,38 @@ def closed(
     return [contract(row) for row in rows]
 
 
-def closed_after(reader: Snapshot, loginid: str, position: int, limit: int) -> list[Contract]:
-    """The account's contracts that entries after `position` have paid for, the last ones first."""
+_CLOSINGS = (
+    " FROM ledger JOIN contracts ON contracts.id = ledger.contract_id"
+    " WHERE ledger.loginid = ? AND ledger.id > ? AND contracts.sold_by = ledger.id"
+)
+
+
+def closed_between(
+    reader: Snapshot, loginid: str, after: int, until: int, limit: int
+) -> list[Contract]:
+    """The account's contracts that these ledger entries have closed, in their order."""
     rows = reader.all(
-        "SELECT contracts.* FROM ledger JOIN contracts ON contracts.id = ledger.contract_id"
-        " WHERE ledger.loginid = ? AND ledger.id > ? AND contracts.sold_by = ledger.id"
-        " ORDER BY ledger.id DESC LIMIT ?",
+        f"SELECT contracts.*{_CLOSINGS} AND ledger.id <= ? ORDER BY ledger.id LIMIT ?",
         loginid,
-        position,
+        after,
+        until,
         limit,
     )
     return [contract(row) for row in rows]
+
+
+def nth_latest_closing(reader: Snapshot, loginid: str, after: int, number: int) -> int | None:
+    """The entry that closed the contract before the latest `number` closed after an entry.
+
+    `None` if there were not so many.
+    """
+    row = reader.one(
+        f"SELECT ledger.id{_CLOSINGS} ORDER BY ledger.id DESC LIMIT 1 OFFSET ?",
+        loginid,
+        after,
+        number,
+    )
+    return None if row is None else int(row[0])
 
 
 class Order(NamedTuple):

@@ -56,7 +56,7 @@ from scopegate.exchange.contracts.common.state import (
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.ledger import BookedEntry, Guard, Record
+from scopegate.exchange.ledger import BookedEntry, Guard, Record, last_entry
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
@@ -74,7 +74,7 @@ from scopegate.store.errors import (
     StoreUnavailableError,
 )
 from scopegate.store.store import Store
-from scopegate.store.transactions import Row, Transaction
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 SETTLED_TOGETHER = 256
 """The number of contracts passed to the store at once; the others wait for these."""
@@ -543,14 +543,29 @@ class Desk:
             lambda reader: book.booked_after(reader, loginid, position, limit)
         )
 
-    async def closed_after(self, loginid: str, position: int, limit: int) -> list[Contract]:
-        """The account's contracts that were closed by ledger entries after `position`, last first.
+    async def closed_between(
+        self, loginid: str, after: int, until: int, limit: int
+    ) -> list[Contract]:
+        """The account's contracts that were closed by ledger entries after `after` up to `until`.
 
-        At most `limit`.
+        In the order of these entries, at most `limit`.
         """
         return await self._store.read(
-            lambda reader: book.closed_after(reader, loginid, position, limit)
+            lambda reader: book.closed_between(reader, loginid, after, until, limit)
         )
+
+    async def latest_closed_after(self, loginid: str, position: int, most: int) -> tuple[int, int]:
+        """Where to begin for the account's latest `most` contracts closed after `position`.
+
+        That is `position` itself, or the entry of a closing if there are more. The second is the id
+        of the latest ledger entry of all.
+        """
+
+        def job(reader: Snapshot) -> tuple[int, int]:
+            cut = book.nth_latest_closing(reader, loginid, position, most)
+            return position if cut is None else cut, last_entry(reader)
+
+        return await self._store.read(job)
 
     async def sell(
         self,

@@ -409,7 +409,7 @@ class Dispatcher:
                 try:
                     opened = self._open(session, call, message, echo, answer)
                     if opened is not None and answer.missed is not None:
-                        resumed.append((opened, answer.missed, answer.since))
+                        resumed.append((opened, answer.missed, answer.position or 0))
                 except ApiError as refused:
                     if answer.optional:
                         _send(session, _head(message, echo), answer.first)

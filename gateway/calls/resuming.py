@@ -36,6 +36,9 @@ class Missed(NamedTuple):
     """The position up to which was read."""
     is_last: bool
     """Whether there were no later ones then."""
+    covers: int | None = None
+    """The position on the bus up to which held-back events are not needed any more, if that is
+    another count than `after`."""
 
 
 Reader = Callable[[int], Awaitable[Missed]]
@@ -78,7 +81,8 @@ async def refill(session: Session, stream: Subscription, read: Reader, after: in
             events.extend(missed.events)
         session.batched(partial(_send_some, session, stream, events))
         await session.writable()
-        if not events and missed.is_last and stream.release(missed.after):
+        covered = missed.after if missed.covers is None else missed.covers
+        if not events and missed.is_last and stream.release(covered):
             return
 
 

@@ -275,11 +275,10 @@ class Subscription:
     def send_missed(self, event: bytes, position: int) -> None:
         """Send an event that the client has missed, with its position."""
         if self.alive:
-            self._since = max(self._since, position)
             self._send(b'%b%b,"position":%d}' % (self._prefix, event[1:], position))
 
     def release(self, after: int) -> bool:
-        """Send what was held back after this position, and hold nothing back any more.
+        """Send what was held back after this position on the bus, and hold nothing back any more.
 
         Returns false if something could not be held, which must be read then: the stream goes on
         holding back what is published from now on.

@@ -4,23 +4,27 @@ Rules:
 - While it has subscribers, an open contract is published once a tick, and a last time when it is
   closed, after the COMMIT that pays for it.
 - Published events are counted: that is their order within a stream. The position that a client sees
-  is the latest entry of the account's ledger. With it a stream is resumed: the contracts that were
-  closed since, and the present state of those that are open, but not each valuation.
+  is the latest entry of the account's ledger. With it a stream is resumed: first with the present
+  state of the open contracts, then with those that were closed since, in order, but not with each
+  valuation. The position of a closed contract is then the entry that closed it.
 """
+
+from collections.abc import Collection
+from typing import NamedTuple
 
 from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk, Position
 from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.calls.bus import ActiveTopics, Bus, encoded
 from scopegate.gateway.calls.registry import BodyT, Stream
-from scopegate.gateway.calls.resuming import Gap
+from scopegate.gateway.calls.resuming import MAX_MISSED, Gap, Missed
 from scopegate.handlers.exchange.contract_bodies import closed_contract, open_contract, tick_stream
 from scopegate.handlers.exchange.views.view import ShownContract
 from scopegate.schemas.portfolio_messages import OpenContract, ProposalOpenContractReply
 
 _CALL = "proposal_open_contract"
-MAX_CLOSED = 200
-"""Closed contracts that a resumed stream begins with; earlier ones are a gap."""
+PAGE = 50
+"""Closed contracts that are read at once; a message about one is ten times one about an entry."""
 TICKS_STREAMED = 11
 """The number of latest ticks in a message about an open contract; only accumulators have more."""
 
@@ -56,22 +60,15 @@ class ContractStreams:
 
         With `after`, the position of a message, those follow that were closed since then.
         """
-        closed: list[Contract] = []
+        begins, gap = after, None
+        if after is not None:
+            begins, latest = await self._desk.latest_closed_after(loginid, after, MAX_MISSED)
+            if after > latest:  # of another database, or of one that was restored from a backup
+                begins, gap = latest, Gap(latest, after)
+            elif begins > after:
+                gap = Gap(after, begins)
         position = (await self._ledger.balance(loginid)).position
-        while after is not None:
-            closed = await self._desk.closed_after(loginid, after, MAX_CLOSED + 1)
-            before, position = position, (await self._ledger.balance(loginid)).position
-            if position == before:  # else one may have been closed meanwhile
-                break
-        gap = None
-        if after is not None and len(closed) > MAX_CLOSED:
-            missing = closed.pop()
-            gap = Gap(after, missing.sold_by or after)
         first, *more = self.open_of(loginid)
-        more += [
-            {"proposal_open_contract": closed_contract(each, self._desk.feed)}
-            for each in reversed(closed)
-        ]
         self._accounts.begin(loginid, None)
         return Stream(
             kind=_CALL,
@@ -82,7 +79,8 @@ class ContractStreams:
             msg_type=_CALL,
             since=self._version,
             more=more,
-            position=position,
+            position=position if begins is None else begins,
+            missed=None if begins is None else _Closed(self, self._desk, loginid).read,
             gap=gap,
         )
 
@@ -93,10 +91,13 @@ class ContractStreams:
     def open_of(self, loginid: str) -> list[ProposalOpenContractReply]:
         """A reply for each open contract of an account; one empty reply if there is none."""
         bodies: list[ProposalOpenContractReply] = [
-            {"proposal_open_contract": self._open_body(position)}
-            for position in self._desk.positions(loginid)
+            {"proposal_open_contract": state} for state in self.states_of(loginid)
         ]
         return bodies or [ProposalOpenContractReply(proposal_open_contract={})]
+
+    def states_of(self, loginid: str) -> list[OpenContract]:
+        """The bodies of the open contracts of an account."""
+        return [self._open_body(position) for position in self._desk.positions(loginid)]
 
     def of_contract(
         self, contract: Contract, first: BodyT, *, optional: bool
@@ -187,3 +188,58 @@ class ContractStreams:
     def _closed(self, contract: Contract) -> None:
         if self._has_subscribers(contract):
             self._publish(contract, closed_contract(contract, self._desk.feed), closed=True)
+
+    # Resuming.
+
+    def moment(self, loginid: str) -> "_Moment":
+        """What divides the events of an account until now from those that follow."""
+        return _Moment(
+            self._position(loginid) or 0,
+            {position.contract.id for position in self._desk.positions(loginid)},
+        )
+
+
+class _Moment(NamedTuple):
+    """What divides the events of an account until a moment from those that follow."""
+
+    position: int
+    """The account's latest ledger entry."""
+    is_open: Collection[int]
+    """The ids of the contracts that were open: their ends are events that follow."""
+
+
+class _Closed:
+    """Reads the contracts that were closed before the stream of their account was resumed.
+
+    What the stream holds back meanwhile follows. If that was too much to hold, the contracts closed
+    until now are read as well, and the present state of the open ones stands for the rest.
+    """
+
+    def __init__(self, streams: ContractStreams, desk: Desk, loginid: str) -> None:
+        self._streams = streams
+        self._desk = desk
+        self._loginid = loginid
+        self._moment = streams.moment(loginid)
+        self._states: list[OpenContract] = []
+        self._is_read = False
+
+    async def read(self, after: int) -> Missed:
+        """Read the page of contracts that were closed after this ledger entry."""
+        if self._is_read:
+            self._is_read = False
+            self._moment = self._streams.moment(self._loginid)
+            self._states = self._streams.states_of(self._loginid)
+        until, still_open = self._moment
+        closed = await self._desk.closed_between(self._loginid, after, until, PAGE)
+        events = [
+            (encoded(closed_contract(each, self._desk.feed)), each.sold_by or until)
+            for each in closed
+            if each.id not in still_open
+        ]
+        self._is_read = len(closed) < PAGE
+        if self._is_read:
+            events += [(encoded(state), until) for state in self._states]
+            after = max(after, until)
+        else:
+            after = closed[-1].sold_by or until
+        return Missed(events, after, self._is_read, covers=0)  # all that is held back follows

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from scopegate.gateway.calls import resuming, session
+from scopegate.handlers.exchange.contract_streams import ContractStreams
 from scopegate.testing import NOON, Client, World
 from tests.conftest import Connected
 
@@ -169,12 +170,104 @@ async def test_contracts_that_were_closed_meanwhile_are_reported(world: World) -
     first = await back.ask(resumed(request, position))
     assert first["proposal_open_contract"]["contract_id"] == bought[2]
     assert first["proposal_open_contract"]["is_sold"] == 0
-    closed = [each["proposal_open_contract"] for each in await messages(back, 2)]
+    missed = await messages(back, 2)
+    closed = [each["proposal_open_contract"] for each in missed]
     assert [each["contract_id"] for each in closed] == [bought[1], bought[0]]
     assert {each["status"] for each in closed} == {"sold"}
+    assert first["position"] == position  # a client that is cut off here has not seen more
+    sold_by = [each["transaction_ids"]["sell"] for each in closed]
+    assert [each["position"] for each in missed] == sold_by
     # Then it goes on live.
     world.clock.advance(2)
     assert (await back.next())["proposal_open_contract"]["contract_id"] == bought[2]
+
+
+CONTRACTS = {"proposal_open_contract": 1, "subscribe": 1}
+
+
+async def _bought(client: Client, number: int) -> list[int]:
+    return [(await client.ask(BUY))["buy"]["contract_id"] for _ in range(number)]
+
+
+async def _sold(client: Client, contract_ids: list[int]) -> None:
+    for contract_id in contract_ids:
+        assert "error" not in await client.ask({"sell": contract_id, "price": 0})
+
+
+@pytest.mark.parametrize(("held", "ahead"), [(256, 0), (2, 0), (256, 1_000)])
+async def test_contracts_closed_meanwhile_are_neither_lost_nor_sent_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch, held: int, ahead: int
+) -> None:
+    """They are closed before and between pages: held back, or too many to be held.
+
+    What was read of the ledger may also be ahead of what was announced.
+    """
+    latest = ContractStreams._position
+    monkeypatch.setattr(
+        ContractStreams, "_position", lambda self, loginid: (latest(self, loginid) or 0) + ahead
+    )
+    monkeypatch.setattr("scopegate.handlers.exchange.contract_streams.PAGE", 2)
+    monkeypatch.setattr(session, "MAX_HELD_EVENTS", held)
+    client, other = await signed_in(world), await signed_in(world)
+    bought = await _bought(client, 12)
+    world.clock.advance(4)
+    position = (await client.ask(CONTRACTS))["position"]
+    await _sold(other, bought[:5])
+    left, kept = bought[5:], bought[-1]
+    writable, pages = session.Session.writable, iter((2, 0, 4))
+    opened: list[int] = []
+
+    async def trading(self: session.Session) -> None:
+        number = next(pages, 0)
+        await _sold(other, left[:number])
+        del left[:number]
+        if number == 4:
+            opened.extend(await _bought(other, 1))
+        await writable(self)
+
+    monkeypatch.setattr(session.Session, "writable", trading)
+    back = await signed_in(world)
+    first = await back.ask(resumed(CONTRACTS, position))
+    await back.ask({"ping": 1})
+    assert left == [kept]
+    seen = [first, *back.received]
+    ends = [each["proposal_open_contract"] for each in seen]
+    ends = [each["contract_id"] for each in ends if each["is_sold"]]
+    assert ends == bought[:11]
+    last = {each["proposal_open_contract"]["contract_id"]: each for each in seen}
+    states = {number: each["proposal_open_contract"]["is_sold"] for number, each in last.items()}
+    assert states == {**dict.fromkeys(bought[:11], 1), kept: 0, opened[0]: 0}
+    # Then it goes on live.
+    back.received.clear()
+    world.clock.advance(2)
+    live = [each["proposal_open_contract"]["contract_id"] for each in await messages(back, 2)]
+    assert live == [kept, *opened]
+
+
+async def test_too_many_closed_contracts_are_a_gap(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopegate.handlers.exchange.contract_streams.MAX_MISSED", 2)
+    client, other = await signed_in(world), await signed_in(world)
+    bought = await _bought(client, 4)
+    world.clock.advance(4)
+    await client.ask(CONTRACTS)
+    position = (await messages(client, 3))[-1]["position"]
+    sales = [
+        (await other.ask({"sell": contract_id, "price": 0}))["sell"]["transaction_id"]
+        for contract_id in bought
+    ]
+    back = await signed_in(world)
+    reply = await back.ask(resumed(CONTRACTS, position))
+    assert reply["proposal_open_contract"] == {"id": reply["subscription"]["id"]}
+    assert reply["gap"] == {"after": position, "until": sales[1]}
+    assert [each["position"] for each in await messages(back, 2)] == sales[2:]
+    # A position that the ledger does not have yet: it is another one, or from an older backup.
+    again = await signed_in(world)
+    reply = await again.ask(resumed(CONTRACTS, sales[-1] + 1_000))
+    assert reply["gap"] == {"after": sales[-1], "until": sales[-1] + 1_000}
+    [following] = await _bought(client, 1)
+    assert (await again.next())["proposal_open_contract"]["contract_id"] == following
 
 
 async def test_ticks_are_resumed_from_history(world: World) -> None:
