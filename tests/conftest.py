@@ -19,7 +19,7 @@ from scopegate.composition import declared
 from scopegate.gateway.access import passwords
 from scopegate.schemas.published import PUBLISHED
 from scopegate.testing import Client, World
-from tests import postgresql, stores
+from tests import incubator, postgresql, stores
 from tests.effort import LONG
 from tests.leftovers import (  # noqa: F401 - fixtures and hooks
     no_process_is_left,
@@ -37,6 +37,12 @@ MEASURED = re.compile(
 """Tests whose gateways count for the coverage; others start such processes, too."""
 STATE_MACHINE = re.compile(r"_machine\.py$")
 """Slow tests that count for the coverage; the others repeat the same lines very often."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _incubator() -> Iterator[None]:
+    with incubator.in_use():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

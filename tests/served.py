@@ -9,6 +9,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,11 +24,10 @@ from scopegate.composition import declared
 from scopegate.gateway.calls.registry import Registry
 from scopegate.listening import listen
 from scopegate.testing import Client, World
-from tests import leftovers, stores
+from tests import incubator, leftovers, stores
 
-MODULE = (sys.executable, "-m", "scopegate")
 SCRIPT = (str(Path(sys.executable).with_name("scopegate")),)
-"""The two ways to start the program; the second is what a user types."""
+"""What a user types."""
 
 PATIENCE = 60.0
 """Real seconds that a command, or the end of a gateway, may take before a test fails."""
@@ -111,20 +111,31 @@ def scopegate(
     *arguments: str,
     folder: Path,
     settings: Mapping[str, str] | None = None,
-    program: tuple[str, ...] = MODULE,
+    program: tuple[str, ...] | None = None,
     patience: float = PATIENCE,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line in this folder to its end, whatever that is."""
-    return subprocess.run(
-        [*program, *arguments],
-        check=False,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        cwd=folder,
-        env=environment(settings),
-        timeout=patience,
-    )
+    """Run the command line in this folder to its end, whatever that is.
+
+    Without a `program` it is started by the incubator, if there is one.
+    """
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = incubator.start(
+            arguments,
+            program=program,
+            folder=folder,
+            environment=environment(settings),
+            stdout=output,
+            stderr=errors,
+        )
+        try:
+            code = process.wait(patience)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, output.read(), errors.read())
 
 
 class Served:
@@ -136,7 +147,7 @@ class Served:
     stdin: int = subprocess.DEVNULL
     """Its standard input, not that of the tests: a gateway in a terminal stops at SIGHUP."""
     program: tuple[str, ...] | None = None
-    """How the command line is started, where not as a module."""
+    """How the command line is started, where not by the incubator."""
 
     def __init__(
         self, folder: Path, *options: str, settings: Mapping[str, str] | None = None
@@ -169,21 +180,14 @@ class Served:
         `last` is how the line begins that it says last: "page" where there is no demo user.
         """
         with (self.folder / "stderr.txt").open("a") as errors:
-            self.process = subprocess.Popen(
-                [
-                    *(self.program or MODULE),
-                    "serve",
-                    "--port",
-                    "0",
-                    *stores.serve_options(self.db),
-                    *self.options,
-                ],
+            self.process = incubator.start(
+                ("serve", "--port", "0", *stores.serve_options(self.db), *self.options),
+                program=self.program,
+                folder=self.folder,
+                environment=environment(self.settings),
                 stdin=self.stdin,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
-                cwd=self.folder,
-                env=environment(self.settings),
             )
         leftovers.supervised.add(self.process.pid)
         try:
@@ -227,7 +231,7 @@ class Served:
             finally:
                 await client.aclose()
 
-    def processes(self) -> list[subprocess.Popen[str]]:
+    def processes(self) -> list[incubator.Process | subprocess.Popen[str]]:
         """The processes that a test has started."""
         return [self.process]
 

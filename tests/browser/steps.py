@@ -1,5 +1,7 @@
 """What people do on more than one page."""
 
+from typing import Any
+
 from playwright.sync_api import Page, expect
 
 OPERATOR_TOKEN = "a-token-of-the-operator"
@@ -20,3 +22,19 @@ def sign_in_as_operator(page: Page, token: str = OPERATOR_TOKEN) -> None:
     """Enter the token at the operator's page."""
     page.get_by_label("Operator token").fill(token)
     page.get_by_role("button", name="Sign in").click()
+
+
+def until(page: Page, condition: str, arg: Any = None) -> None:
+    """Wait until this JavaScript function returns something true.
+
+    `Page.wait_for_function` evaluates text again and again, which the pages forbid with their
+    content security policy: it fails unless the condition is met at once.
+    """
+    page.evaluate(
+        f"""(arg) => new Promise((resolve) => {{
+          const condition = {condition};
+          const look = () => (condition(arg) ? resolve() : requestAnimationFrame(look));
+          look();
+        }})""",
+        arg,
+    )

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.programs import program
-from tests.browser.steps import sign_in_as_demo
+from tests.browser.steps import sign_in_as_demo, until
 from tests.browser.watch import Watch
 from tests.served import Served
 
@@ -169,9 +169,7 @@ def test_the_chart_shows_entry_barrier_and_expiry_of_open_contracts(page: Page) 
     page.get_by_role("button", name="Buy Higher").click()
     expect(contracts(page, "Open contracts")).to_contain_text("entry")
     for mark in ("entry 1", "barrier 1", "expiry 1"):
-        page.wait_for_function(
-            "mark => [...window.drawn].some((text) => text.startsWith(mark))", arg=mark
-        )
+        until(page, "mark => [...window.drawn].some((text) => text.startsWith(mark))", mark)
 
 
 def test_rise_and_fall_differ_in_colour_and_sign(page: Page) -> None:
@@ -179,8 +177,9 @@ def test_rise_and_fall_differ_in_colour_and_sign(page: Page) -> None:
     buttons = [page.get_by_role("button", name=f"Buy {side}") for side in ("Rise", "Fall")]
     for button in buttons:
         expect(button).to_have_attribute("aria-disabled", "false")
-    page.wait_for_function(  # the colour follows a moment later
+    until(  # the colour follows a moment later
+        page,
         "buttons => new Set(buttons.map(each => getComputedStyle(each).backgroundColor)).size == 2",
-        arg=[button.element_handle() for button in buttons],
+        [button.element_handle() for button in buttons],
     )
     assert page.locator(".side h3").all_inner_texts() == ["Rise ▲", "Fall ▼"]

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.programs import device_codes, polled, program, registered
-from tests.browser.steps import sign_in_as_demo
+from tests.browser.steps import sign_in_as_demo, until
 from tests.served import Served
 
 
@@ -46,7 +46,7 @@ def test_a_device_gets_what_its_user_allows(page: Page, gateway: Served, app_id:
     page.get_by_role("button", name="Allow Box").click()
     expect(page.get_by_role("heading", name="Access granted")).to_be_focused()
     expect(asked).to_contain_text("Return to your device")
-    page.wait_for_function("sessionStorage.length === 0")  # the sign-in was made for this
+    until(page, "() => sessionStorage.length === 0")  # the sign-in was made for this
 
     token = polled(gateway, app_id, codes)
     assert token["scope"] == "read"

@@ -28,7 +28,8 @@ from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
 from scopegate.handlers.exchange.feed_faults import MarketFaultKinds
 from scopegate.store.transactions import Transaction
 from tests import stores
-from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
+from tests.incubator import INTERPRETER
+from tests.served import SCRIPT, Served, SocketClient, scopegate, serving
 from tests.stores import run_once
 
 BUY = {
@@ -700,7 +701,8 @@ async def test_calls_are_listed_by_either_name_of_the_program(gateway: Served) -
         return done.stdout
 
     as_json, as_text = await asyncio.gather(
-        asyncio.to_thread(run, SCRIPT, "calls", "--json"), asyncio.to_thread(run, MODULE, "calls")
+        asyncio.to_thread(run, SCRIPT, "calls", "--json"),
+        asyncio.to_thread(run, INTERPRETER, "calls"),
     )
     rows = {row["call"]: row for row in json.loads(as_json)}
     assert rows["balance"]["needs"] == ["read", "trading_information"]

@@ -12,8 +12,9 @@ from scopegate.local_ca import key_file
 from scopegate.machine import observed
 from scopegate.settings import Settings, chosen
 from tests import postgresql, stores
+from tests.incubator import INTERPRETER
 from tests.process.test_tls import encrypt
-from tests.served import MODULE, scopegate
+from tests.served import scopegate
 
 pytestmark = pytest.mark.sqlite
 
@@ -153,7 +154,7 @@ def test_the_command_succeeds_with_hints_alone(db: Path) -> None:
         *("doctor", "--db", str(db)),
         folder=db.parent,
         settings={"PYTHONPATH": str(older.parent)},
-        program=("sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", *MODULE),
+        program=("sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", *INTERPRETER),
     )
     of_this_machine = [line for line in done.stdout.splitlines() if line.startswith("danger")]
     assert done.returncode == (1 if of_this_machine else 0)

@@ -27,7 +27,7 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.idempotency import keyed_request
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.transactions import Snapshot, Transaction
-from tests import books, served, stores
+from tests import books, stores
 from tests.effort import chosen
 from tests.process import trading_mutants
 from tests.served import PATIENCE, Served, SocketClient, serving
@@ -216,7 +216,7 @@ async def test_the_checker_finds_a_gateway_that_records_too_late(
         str(trading_mutants.__file__),
         trading_mutants.recorded_afterwards.__name__,
     )
-    monkeypatch.setattr(served, "MODULE", launcher)
+    monkeypatch.setattr(Served, "program", launcher)
     with Served(tmp_path, *OPTIONS) as faulty:
         told, found = begin(faulty), list[str]()
         for number in range(MUTANT_ROUNDS):

@@ -34,7 +34,7 @@ from scopegate.exchange.payments import Kind
 from scopegate.gateway.access import tokens, users, verification
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.transactions import Transaction
-from tests import books, served, stores
+from tests import books, stores
 from tests.process import trading_mutants
 from tests.served import PATIENCE, Served, SocketClient, serving
 from tests.stores import run_once
@@ -240,7 +240,7 @@ async def test_the_checker_finds_a_gateway_that_pays_by_halves(
 ) -> None:
     mutant: Callable[[], None] = trading_mutants.payment_by_halves
     launcher = (sys.executable, str(trading_mutants.__file__), mutant.__name__)
-    monkeypatch.setattr(served, "MODULE", launcher)
+    monkeypatch.setattr(Served, "program", launcher)
     with Served(tmp_path, *OPTIONS) as faulty:
         told = begin(faulty)
         found: list[str] = []

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from tests import postgresql, served, stores
+from tests import postgresql, stores
 from tests.effort import chosen
 from tests.process import trading_mutants
 from tests.process.trade_checks import SEED, stored_time, violations
@@ -226,7 +226,7 @@ async def test_the_checker_finds_a_gateway_that(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     launcher = (sys.executable, str(trading_mutants.__file__), mutant.__name__)
-    monkeypatch.setattr(served, "MODULE", launcher)
+    monkeypatch.setattr(Served, "program", launcher)
     with Served(tmp_path, *OPTIONS) as faulty:
         told = begin_trading(faulty)
         await begin_copying(faulty, told)

@@ -27,7 +27,8 @@ from scopegate.store import files
 from scopegate.store.errors import StoreError
 from tests import stores
 from tests.effort import cases
-from tests.served import MODULE, Served, SocketClient, environment, scopegate
+from tests.incubator import INTERPRETER
+from tests.served import Served, SocketClient, environment, scopegate
 
 pytestmark = pytest.mark.sqlite
 
@@ -77,7 +78,7 @@ class OnSmallDisk(Served):
         if self.log_too:
             where += f' 2>"{self.folder}/stderr.txt"'
         namespace = ("unshare", "--user", "--map-root-user", "--mount")
-        self.program = (*namespace, "sh", "-c", where, "sh", *MODULE)
+        self.program = (*namespace, "sh", "-c", where, "sh", *INTERPRETER)
         super().start()
 
     @property
@@ -537,7 +538,7 @@ def refuse(db: Path, contract_id: int) -> None:
 def test_it_serves_also_where_it_can_print_nothing(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         serving = subprocess.Popen(
-            [*MODULE, "serve", "--port", "0", "--seed", "tests"],
+            [*INTERPRETER, "serve", "--port", "0", "--seed", "tests"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -571,7 +572,7 @@ def test_a_signal_ends_a_start_that_waits(served: Served, number: int) -> None:
     with contextlib.closing(sqlite3.connect(served.db, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")  # another process writes, and does not end
         starting = subprocess.Popen(
-            [*MODULE, "serve", "--port", "0", *stores.option(served.db)],
+            [*INTERPRETER, "serve", "--port", "0", *stores.option(served.db)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

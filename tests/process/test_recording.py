@@ -16,8 +16,9 @@ from websockets.sync.client import ClientConnection, connect
 from scopegate.recordings.lines import Closed, Message, read
 from scopegate.recordings.replay import ReplayMismatch, replaying
 from scopegate.testkit import LiveGateway
+from tests.incubator import INTERPRETER
 from tests.program.test_pytest_plugin import run_pytest
-from tests.served import MODULE, PATIENCE, environment
+from tests.served import PATIENCE, environment
 from tests.served import scopegate as command
 
 RISE = {
@@ -35,7 +36,7 @@ RISE = {
 def running(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A command that serves, with the address that it prints, until the end of the block."""
     with subprocess.Popen(
-        [*MODULE, *arguments],
+        [*INTERPRETER, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

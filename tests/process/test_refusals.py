@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from scopegate import market_start
 from scopegate.cli import cli
 from scopegate.exchange.symbols import FEED_VERSION
-from tests.served import MODULE, SCRIPT, scopegate
+from tests.incubator import INTERPRETER
+from tests.served import SCRIPT, scopegate
 from tests.stores import run_once
 
 pytestmark = pytest.mark.sqlite
@@ -63,7 +64,7 @@ class Wrong:
     options: tuple[str, ...]
     words: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=dict)
-    program: tuple[str, ...] = MODULE
+    program: tuple[str, ...] = INTERPRETER
 
 
 WITHOUT_NEEDS = {"greetings.py": CALLS_WITHOUT_NEEDS}

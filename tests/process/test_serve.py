@@ -17,8 +17,8 @@ import pytest
 
 from scopegate.gateway.calls import token_form
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from tests import served as served_module
 from tests import stores
+from tests.incubator import INTERPRETER
 from tests.served import Served, fetch, scopegate, serving, unverified
 
 
@@ -283,8 +283,8 @@ async def test_silent_sockets_never_use_up_the_files_of_the_process(
 ) -> None:
     options = ["--tls-self-signed"] if tls else []
     how = {"ssl": unverified()} if tls else {}
-    with_few_files = ("sh", "-c", 'ulimit -n 128 && exec "$@"', "sh", *served_module.MODULE)
-    monkeypatch.setattr(served_module, "MODULE", with_few_files)
+    with_few_files = ("sh", "-c", 'ulimit -n 128 && exec "$@"', "sh", *INTERPRETER)
+    monkeypatch.setattr(Served, "program", with_few_files)
     with (
         Served(tmp_path, "--seed", "tests", *options) as served,
         contextlib.ExitStack() as stack,

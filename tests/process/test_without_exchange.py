@@ -6,6 +6,7 @@ import pytest
 
 from scopegate.composition import declared
 from tests import stores
+from tests.incubator import INTERPRETER
 from tests.served import Served, scopegate
 
 MODULE = """
@@ -16,6 +17,12 @@ port = 5
 """
 
 
+class Interpreted(Served):
+    """In an interpreter of its own: what it has imported is what it needs."""
+
+    program = INTERPRETER
+
+
 def mapped(gateway: Served) -> str:
     """The files that the process has in memory; on Linux."""
     maps = Path(f"/proc/{gateway.process.pid}/maps")
@@ -23,7 +30,7 @@ def mapped(gateway: Served) -> str:
 
 
 async def test_it_serves_and_its_commands_know_its_scopes(tmp_path: Path) -> None:
-    with Served(tmp_path, "--without", "exchange") as gateway:
+    with Interpreted(tmp_path, "--without", "exchange") as gateway:
         gateway.calls = declared(without=["exchange"])
         assert gateway.loginids == ["AC1001"]
         assert gateway.lines[2] == "account      AC1001"
