@@ -37,6 +37,8 @@ SHORTEST_PAUSE: Final = 600
 """Seconds without a tick that never close a market."""
 USUAL_STEPS: Final = 10
 """Nor does a pause of at most so many usual steps from one tick to the next."""
+OWN_MARKET = "own"
+"""The market of all such symbols."""
 FINE: Final = 8.0
 """The standard deviation of a tick, in pips at the first price, from which types of contracts are
 offered that are decided by few ticks or by last digits: as `exchange.contracts.digits` needs."""
@@ -314,7 +316,7 @@ def recorded_symbol(name: str, recording: Recording, display_order: int) -> Reco
         step=recording.step,
         volatility=recording.volatility,
         level=level,
-        market="own",
+        market=OWN_MARKET,
         market_display_name="Own Markets",
         subgroup="none",
         subgroup_display_name="None",

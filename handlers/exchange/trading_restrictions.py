@@ -1,12 +1,13 @@
 """Restrictions of tokens that concern trading and payments, stored as caps of the exchange."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from scopegate.exchange import caps, ledger
 from scopegate.exchange.caps import AMOUNTS, Caps
 from scopegate.exchange.money import rounded_units, to_number
+from scopegate.exchange.recorded import OWN_MARKET
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.errors import input_validation_failed
@@ -20,14 +21,16 @@ class TradingRestrictionKinds(RestrictionKinds):
 
     model = TradingRestrictions
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, own_markets: Collection[str] = ()) -> None:
+        """`own_markets` are the names of symbols of files, where `SYMBOLS` does not have them."""
         self._clock = clock
+        self._own_markets = own_markets
 
     def checked(self, given: Mapping[str, Any], field_name: str = "restrictions") -> Restrictions:
         """Return restrictions as given. Raises `InputValidationFailed` if they are invalid."""
         values = super().checked(given, field_name)
         assert isinstance(values, TradingRestrictions)  # noqa: S101 - it is of `model`
-        _check_names(values, field_name)
+        _check_names(values, field_name, self._own_markets)
         return values
 
     def put(
@@ -112,11 +115,14 @@ def _units(amount: Decimal | None, currency: str) -> int | None:
     return None if amount is None else rounded_units(amount, currency, ROUND_FLOOR)
 
 
-def _check_names(values: TradingRestrictions, field_name: str) -> None:
+def _check_names(
+    values: TradingRestrictions, field_name: str, own_markets: Collection[str]
+) -> None:
     problems = {}
+    markets = {symbol.market for symbol in SYMBOLS.values()}
     for name, given, known in (
-        ("symbols", values.symbols, SYMBOLS.keys()),
-        ("markets", values.markets, {symbol.market for symbol in SYMBOLS.values()}),
+        ("symbols", values.symbols, {*SYMBOLS, *own_markets}),
+        ("markets", values.markets, markets | {OWN_MARKET} if own_markets else markets),
     ):
         unknown = sorted(set(given or ()) - known)
         if unknown:

@@ -96,6 +96,19 @@ async def test_a_fault_is_of_a_market_that_there_is(tmp_path: Path) -> None:
         assert "symbol: There is no symbol OWN_Y. active_symbols lists all" in done.stderr
 
 
+def test_a_token_may_be_restricted_to_a_market_that_there_is(tmp_path: Path) -> None:
+    written(tmp_path / "ticks.csv", ticks())
+    with Served(tmp_path, *OPTIONS) as gateway:
+        create = ("token", "create", "--loginid", "CR900001", "--scopes", "trade", "--name")
+        gateway.command(*create, "Mine", "--symbol", "OWN_X", "--market", "own")
+        assert "OWN_X" in gateway.command("token", "list")
+        done = scopegate(
+            *(*create, "Other", "--symbol", "OWN_Y", *stores.option(gateway.db)), folder=tmp_path
+        )
+        assert done.returncode != 0
+        assert "There is no OWN_Y; active_symbols lists what there is." in done.stderr
+
+
 def test_a_wrong_file_stops_the_start_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "ticks.csv").write_text(f"epoch,quote\n{FIRST},1.5\n{FIRST + 1},NaN\n")
     done = scopegate("serve", *OPTIONS, *stores.serve_options(tmp_path / "own.db"), folder=tmp_path)
