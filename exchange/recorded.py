@@ -31,14 +31,12 @@ from numpy.typing import NDArray
 from scopegate.exchange.distribution import Growth, PriceDistribution
 from scopegate.exchange.hours import CLOSED, DAY, EARLIEST, Hours, Session, weekday
 from scopegate.exchange.series import Candles, Series, Ticks, candles_of, joined
-from scopegate.exchange.symbols import YEAR, Motion, Symbol
+from scopegate.exchange.symbols import OWN_MARKET, YEAR, Motion, Symbol
 
 SHORTEST_PAUSE: Final = 600
 """Seconds without a tick that never close a market."""
 USUAL_STEPS: Final = 10
 """Nor does a pause of at most so many usual steps from one tick to the next."""
-OWN_MARKET = "own"
-"""The market of all such symbols."""
 FINE: Final = 8.0
 """The standard deviation of a tick, in pips at the first price, from which types of contracts are
 offered that are decided by few ticks or by last digits: as `exchange.contracts.digits` needs."""

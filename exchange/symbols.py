@@ -697,3 +697,7 @@ LEVEL_SYMBOLS: Mapping[str, Symbol] = MappingProxyType({name: _level(name) for n
 
 def _named(name: str) -> Symbol:
     return SYMBOLS[name]
+
+
+OWN_MARKET: Final = "own"
+"""The market of the symbols of files."""

@@ -1,9 +1,9 @@
-"""The scopes and plugins that a gateway had when it last started on a database.
+"""What a gateway had when it last started on a database: scopes, plugins and own markets.
 
-With them, the commands that manage a database check which scopes a token can have.
+With it, the commands that manage a database check which scopes and restrictions a token can have.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -18,6 +18,8 @@ EXCHANGE: Final = "exchange"
 
 _SCOPES = "scopes"
 _PLUGINS = "plugins"
+_MARKET = "market "
+"""The beginning of the names under which the digests of own markets are stored."""
 
 
 def store_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[str]) -> None:
@@ -40,6 +42,22 @@ def has_exchange(reader: Snapshot) -> bool:
     """Return whether the database has a paper exchange; also if it was never served."""
     plugins = _stored(reader, _PLUGINS)
     return plugins is None or EXCHANGE in plugins
+
+
+def store_own_markets(transaction: Transaction, digests: Mapping[str, str]) -> None:
+    """Store the digests of the files of own markets by their names, in place of any others."""
+    transaction.execute("DELETE FROM meta WHERE name LIKE ?", f"{_MARKET}%")
+    for name, digest in digests.items():
+        meta.put(transaction, f"{_MARKET}{name}", digest)
+
+
+def own_markets(reader: Snapshot) -> dict[str, str]:
+    """Return the names of the own markets that the gateway of this database has.
+
+    Each with the digest of its file.
+    """
+    rows = reader.all("SELECT name, value FROM meta WHERE name LIKE ? ORDER BY name", f"{_MARKET}%")
+    return {row["name"].removeprefix(_MARKET): row["value"] for row in rows}
 
 
 def _stored(reader: Snapshot, name: str) -> list[str] | None:

@@ -14,19 +14,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
 
+from scopegate import offered
 from scopegate.exchange.csv_ticks import RecordingError, parse
 from scopegate.exchange.recorded import RecordedSymbol, recorded_symbol
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.settings import MarketFile, SettingsError
-from scopegate.store import meta
 from scopegate.store.transactions import Snapshot, Transaction
 
 MAX_LINE = 65_536
 """Bytes of the longest line that is read."""
 BUILT_IN = len(SYMBOLS)
 """The number of symbols that are not of files."""
-_META = "market "
-"""The beginning of the names under which digests are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +44,17 @@ class OwnMarkets:
 
         With `joins`, others serve this database already, so it must be the same files as theirs.
         """
-        offered = {symbol.name: symbol.recording.digest for symbol in self.symbols}
-        stored = _stored(reader)
-        if joins and stored != offered:
+        digests = {symbol.name: symbol.recording.digest for symbol in self.symbols}
+        stored = offered.own_markets(reader)
+        if joins and stored != digests:
             raise SettingsError(
                 "market: the other gateways or workers of this database have other markets, or"
                 f" other files: name the same ({', '.join(stored) or 'none'})"
             )
         for name, digest in stored.items():
-            if digest == offered.get(name) or not _has_contracts(reader, name):
+            if digest == digests.get(name) or not _has_contracts(reader, name):
                 continue
-            if name in offered:
+            if name in digests:
                 raise SettingsError(
                     f"market: the file of {name}, or its number of decimals, has changed since"
                     " contracts were bought on it: serve the earlier one, or use another db"
@@ -68,20 +66,8 @@ class OwnMarkets:
 
     def store(self, transaction: Transaction) -> None:
         """Store the digests of these files, in place of any others."""
-        transaction.execute("DELETE FROM meta WHERE name LIKE ?", f"{_META}%")
-        for symbol in self.symbols:
-            meta.put(transaction, f"{_META}{symbol.name}", symbol.recording.digest)
-
-
-def _stored(reader: Snapshot) -> dict[str, str]:
-    """The digests that are stored, by the names of markets."""
-    rows = reader.all("SELECT name, value FROM meta WHERE name LIKE ? ORDER BY name", f"{_META}%")
-    return {row["name"].removeprefix(_META): row["value"] for row in rows}
-
-
-def stored_names(reader: Snapshot) -> Sequence[str]:
-    """Return the names of the markets of files that the gateway of this database has."""
-    return list(_stored(reader))
+        digests = {symbol.name: symbol.recording.digest for symbol in self.symbols}
+        offered.store_own_markets(transaction, digests)
 
 
 def _has_contracts(reader: Snapshot, name: str) -> bool:
@@ -95,9 +81,9 @@ def _has_contracts(reader: Snapshot, name: str) -> bool:
 def own_markets(files: Sequence[MarketFile]) -> Iterator[OwnMarkets]:
     """Offer the markets of these files within the block. Raises `SettingsError`."""
     made = OwnMarkets([_symbol(*numbered) for numbered in enumerate(files)])
-    with ExitStack() as offered:
+    with ExitStack() as stack:
         try:
-            offered.enter_context(SYMBOLS.including(*made.symbols))
+            stack.enter_context(SYMBOLS.including(*made.symbols))
         except ValueError as taken:
             raise SettingsError(f"market: {taken} of this process: choose another name") from None
         yield made

@@ -7,8 +7,7 @@ from typing import Any
 from scopegate.exchange import caps, ledger
 from scopegate.exchange.caps import AMOUNTS, Caps
 from scopegate.exchange.money import rounded_units, to_number
-from scopegate.exchange.recorded import OWN_MARKET
-from scopegate.exchange.symbols import SYMBOLS
+from scopegate.exchange.symbols import OWN_MARKET, SYMBOLS
 from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.errors import input_validation_failed
 from scopegate.runtime.clock import Clock

@@ -2,7 +2,7 @@
 
 import click
 
-from scopegate import offered, own_markets
+from scopegate import offered
 from scopegate.commands.common import Group, fail, run_job, table, with_database
 from scopegate.commands.target import plugins_of
 from scopegate.commands.token import named
@@ -62,7 +62,7 @@ def fault_start(
         has_exchange = offered.has_exchange(transaction)
         kinds: FaultKinds = FaultKinds()
         if has_exchange:
-            kinds = MarketFaultKinds({*SYMBOLS, *own_markets.stored_names(transaction)})
+            kinds = MarketFaultKinds({*SYMBOLS, *offered.own_markets(transaction)})
         accounts = _accounts(has_exchange=has_exchange)
         asked = _parsed(kinds, " ".join((kind, *options)), calls)
         token_id = link_id = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from scopegate import offered, own_markets
+from scopegate import offered
 from scopegate.gateway.access.restrictions import RestrictionKinds
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.handlers.exchange.trading_restrictions import TradingRestrictionKinds
@@ -101,5 +101,5 @@ def problems_by_option() -> Iterator[None]:
 def kinds_of(reader: Snapshot) -> RestrictionKinds:
     """Return the restrictions that tokens of a database can have."""
     if offered.has_exchange(reader):
-        return TradingRestrictionKinds(WallClock(), own_markets.stored_names(reader))
+        return TradingRestrictionKinds(WallClock(), offered.own_markets(reader))
     return RestrictionKinds()

@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 
 import click
+import pytest
 
 from scopegate.cli import SUBCOMMANDS, cli
 
@@ -17,8 +18,10 @@ def loaded(program: str, *modules: str) -> list[str]:
     return done.stdout.splitlines()[-1].split()
 
 
-def test_looking_after_accounts_takes_no_numpy() -> None:
-    assert loaded("import scopegate.commands.account", "numpy", "sqlite3") == ["sqlite3"]
+@pytest.mark.parametrize("command", ["account", "audit", "backup", "token", "user"])
+def test_looking_after_a_database_takes_no_numpy(command: str) -> None:
+    program = f"import scopegate.commands.{command}"
+    assert loaded(program, "numpy", "sqlite3") == ["sqlite3"]
 
 
 def test_help_takes_neither_the_gateway_nor_pydantic() -> None:
