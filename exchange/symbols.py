@@ -37,6 +37,8 @@ RECORDED_NAME: Final = r"OWN_[A-Z0-9]{1,20}"
 """The pattern of the names of markets of files; no other symbol has such a name."""
 MAX_RECORDED_DIGITS: Final = 8
 """The most decimals of their prices."""
+OWN_MARKET: Final = "own"
+"""The market of the symbols of files."""
 
 YEAR = 365 * DAY
 """Seconds in the year that volatilities refer to."""
@@ -697,7 +699,3 @@ LEVEL_SYMBOLS: Mapping[str, Symbol] = MappingProxyType({name: _level(name) for n
 
 def _named(name: str) -> Symbol:
     return SYMBOLS[name]
-
-
-OWN_MARKET: Final = "own"
-"""The market of the symbols of files."""
