@@ -5,11 +5,11 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
+from scopegate.schemas.contract_types import ContractType
 from scopegate.schemas.fields import AccountRequest, Flag, Int, One, OrAbsent, StreamRequest, Text
 from scopegate.schemas.trading_messages import (
     CancellationShown,
     ContractId,
-    ContractType,
     OrdersShown,
     ValidationParams,
 )

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from scopegate.schemas.contract_types import ContractType
 from scopegate.schemas.fields import (
     AccountRequest,
     Epoch,
@@ -24,7 +25,6 @@ from scopegate.schemas.fields import (
     secret,
 )
 from scopegate.schemas.scopes import ScopeNames
-from scopegate.schemas.trading_messages import ContractType
 
 WEEK = 7 * 86_400
 SOONEST = 5

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import TypedDict
 
+from scopegate.schemas.contract_types import ContractType
 from scopegate.schemas.fields import (
     AccountRequest,
     Epoch,
@@ -18,50 +19,6 @@ from scopegate.schemas.fields import (
     secret,
 )
 from scopegate.schemas.market_messages import NO_EFFECT
-
-ContractType = Literal[
-    "ACCU",
-    "ASIAND",
-    "ASIANU",
-    "CALL",
-    "CALLE",
-    "CALLSPREAD",
-    "DIGITDIFF",
-    "DIGITEVEN",
-    "DIGITMATCH",
-    "DIGITODD",
-    "DIGITOVER",
-    "DIGITUNDER",
-    "EXPIRYMISS",
-    "EXPIRYMISSE",
-    "EXPIRYRANGE",
-    "EXPIRYRANGEE",
-    "LBFLOATCALL",
-    "LBFLOATPUT",
-    "LBHIGHLOW",
-    "MULTDOWN",
-    "MULTUP",
-    "NOTOUCH",
-    "ONETOUCH",
-    "PUT",
-    "PUTE",
-    "PUTSPREAD",
-    "RANGE",
-    "RESETCALL",
-    "RESETPUT",
-    "RUNHIGH",
-    "RUNLOW",
-    "SNOWDOWN",
-    "SNOWUP",
-    "TICKHIGH",
-    "TICKLOW",
-    "TURBOSLONG",
-    "TURBOSSHORT",
-    "UPORDOWN",
-    "VANILLALONGCALL",
-    "VANILLALONGPUT",
-]
-"""The contract types of the published API; `contracts_for` lists those that are offered here."""
 
 CurrencyCode = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9]{2,20}$")]
 BarrierText = Annotated[Text, Field(pattern=r"^[+-]?[0-9]+\.?[0-9]*$", max_length=20)]
