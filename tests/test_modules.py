@@ -170,6 +170,7 @@ TESTED_BY: dict[str, str] = {
     # Requests and replies.
     "schemas/account_messages.py": "tests/exchange/test_ledger.py",
     "schemas/assessment_messages.py": "tests/scenarios/test_people.py",
+    "schemas/contract_types.py": "tests/exchange/test_eligibility.py",
     "schemas/declared.py": "tests/program/test_framework.py",
     "schemas/exclusion_messages.py": "tests/scenarios/test_self_exclusion.py",
     "schemas/fields.py": "tests/published/test_validation.py",

@@ -1,7 +1,7 @@
 """What is offered on which market, and how a market's hours bound its contracts."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -17,6 +17,7 @@ from scopegate.exchange.contracts.quoting import make_quote
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import DAY, SYMBOLS, Motion, Symbol
+from scopegate.schemas.contract_types import ContractType
 
 FEED = Feed("offered")
 MARGINS = Margins()
@@ -368,3 +369,7 @@ def test_a_rise_in_two_steps_is_priced_with_its_tie() -> None:
     """One of four paths ends higher, one lower, and half of them where they began."""
     asks = {name: made(name, "stpRNG", duration=2, duration_unit="t").ask for name in ENDS}
     assert asks == {"CALL": 262_000, "PUT": 262_000, "CALLE": 762_000, "PUTE": 762_000}
+
+
+def test_each_type_is_one_that_requests_may_name() -> None:
+    assert TYPES.keys() <= set(get_args(ContractType))
