@@ -208,7 +208,7 @@ def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _incubate(control: socket.socket) -> _Request:
     """Copy this process for each request: a copy returns it, and this process never returns."""
-    running: dict[int, tuple[int, int]] = {}
+    running: dict[int, tuple[int, int]] = {}  # by a descriptor that is ready at its end
     polled = select.poll()
     polled.register(control, select.POLLIN)
     while True:
@@ -217,7 +217,8 @@ def _incubate(control: socket.socket) -> _Request:
                 polled.unregister(ready)
                 pid, told = running.pop(ready)
                 _, status = os.waitpid(pid, 0)
-                os.write(told, status.to_bytes(_NUMBER))
+                with contextlib.suppress(BrokenPipeError):  # the test has forgotten the process
+                    os.write(told, status.to_bytes(_NUMBER))
                 os.close(ready)
                 os.close(told)
                 continue
@@ -230,17 +231,17 @@ def _incubate(control: socket.socket) -> _Request:
             *streams, told = received
             pid = os.fork()
             if not pid:
+                for watched, (_, other) in running.items():
+                    os.close(watched)
+                    os.close(other)
                 os.close(told)
-                for numbers in running.items():
-                    os.close(numbers[0])
-                    os.close(numbers[1][1])
                 control.close()
                 return _Request(arguments, folder, environment, streams)
             for each in streams:
                 os.close(each)
-            number = os.pidfd_open(pid)
-            running[number] = pid, told
-            polled.register(number, select.POLLIN)
+            watched = os.pidfd_open(pid)
+            running[watched] = pid, told
+            polled.register(watched, select.POLLIN)
             control.sendall(pid.to_bytes(_NUMBER))
 
 
