@@ -10,7 +10,7 @@ import pytest
 from tests.served import PATIENCE, environment
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "testing-bots.md").read_text()
+PAGES = [(ROOT / "docs" / name).read_text() for name in ("testing-bots.md", "restricted-tokens.md")]
 TEASER = re.findall(r"^```python\n(@pytest.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
 
 
@@ -203,13 +203,14 @@ def test_it_costs_nothing_where_nobody_asks_for_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_programs_of_the_page_are_good(tmp_path: Path) -> None:
+def test_the_programs_of_the_pages_are_good(tmp_path: Path) -> None:
     """Those that have a name; the others are parts of one."""
-    programs = re.findall(r"^```python\n(# (\w+\.py)\n.*?)^```$", PAGE, re.M | re.S)
+    shown = re.compile(r"^```python\n(# (\w+\.py)\n.*?)^```$", re.M | re.S)
+    programs = [program for page in PAGES for program in shown.findall(page)]
     for program, name in programs:
         (tmp_path / name).write_text(program)
     names = ["bot.py", "test_bot.py", "conftest.py", "test_running.py", "test_async.py"]
-    assert [name for _, name in programs] == names
+    assert [name for _, name in programs] == [*names, "test_caps.py"]
     [teaser] = TEASER
     (tmp_path / "test_teaser.py").write_text(f"import bot\nimport pytest\n\n\n{teaser}")
     (tmp_path / "test_shared.py").write_text(
@@ -217,4 +218,4 @@ def test_the_programs_of_the_page_are_good(tmp_path: Path) -> None:
     )
     done = run_pytest(tmp_path, "-o", "asyncio_default_fixture_loop_scope=function")
     assert done.returncode == 0, done.stdout
-    assert "7 passed" in done.stdout
+    assert "8 passed" in done.stdout
