@@ -20,7 +20,7 @@ SOURCES := $(PRODUCT) tests examples bench docs .ci
 # Hundreds of processes start in the tests: they find modules compiled, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup serve cluster quick test test-postgresql coverage oldest proofs check format docs fairness simulate bench lock clean
+.PHONY: help setup serve cluster quick test test-postgresql coverage oldest proofs check format docs fairness simulate bench sbom lock clean
 
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
@@ -38,6 +38,7 @@ help:
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
 	@echo "make simulate run the gateway with simulated clients, faults and time; HOURS=10, SEED=..."
 	@echo "make bench    measure, beside other servers, and print each bar as held or missed"
+	@echo "make sbom     write sbom.cdx.json, the software bill of materials (CycloneDX)"
 	@echo "make lock     resolve the dependencies again (needs uv and npm)"
 	@echo "make clean    remove everything that was made"
 
@@ -84,6 +85,16 @@ $(VENV)-bandit/made: $(LOCKS)/bandit.txt
 	@$(VENV)-bandit/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/bandit.txt
 	@touch $@
 
+$(VENV)-sbom/made: $(LOCKS)/sbom.txt
+	@echo "Making $(VENV)-sbom, for the bill of materials."
+	@test -x $(VENV)-sbom/bin/python || $(PYTHON) -m venv $(VENV)-sbom
+	@$(VENV)-sbom/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/sbom.txt
+	@touch $@
+
+sbom.cdx.json: $(VENV)-sbom/made $(LOCKS)/run.txt pyproject.toml
+	@PYTHONWARNINGS=ignore $(VENV)-sbom/bin/cyclonedx-py requirements $(LOCKS)/run.txt --pyproject pyproject.toml --output-reproducible -o $@
+	@echo "Wrote $@."
+
 # What is installed from npm runs nothing at its installation. Without npm its tests are skipped.
 $(BROWSER_TESTS)/node_modules/made: $(BROWSER_TESTS)/package-lock.json
 	@if command -v npm >/dev/null; then \
@@ -123,7 +134,7 @@ oldest: $(VENV)-oldest/made
 proofs: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	SCOPEGATE_PROOFS=long $(BIN)/python -m pytest -n 2 --dist loadfile -o asyncio_debug=true
 
-check: $(VENV)/made-for-tests $(VENV)-bandit/made
+check: $(VENV)/made-for-tests $(VENV)-bandit/made sbom.cdx.json
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(VENV)-bandit/bin/bandit -q -c pyproject.toml -r $(PRODUCT)
@@ -148,6 +159,8 @@ simulate: $(VENV)/made-for-tests
 bench: $(VENV)/made-for-bench
 	@$(BIN)/python bench $(if $(JSON),--json $(JSON))
 
+sbom: sbom.cdx.json
+
 lock:
 	$(COMPILE) pyproject.toml -o $(LOCKS)/run.txt
 	$(COMPILE) $(LOCKS)/build.in -c $(LOCKS)/run.txt -o $(LOCKS)/build.txt
@@ -158,7 +171,8 @@ lock:
 	$(COMPILE) --group bench -c $(LOCKS)/run.txt -o $(LOCKS)/bench.txt
 	$(COMPILE) $(LOCKS)/deriv-client.in -o $(LOCKS)/deriv-client.txt
 	$(COMPILE) $(LOCKS)/bandit.in -o $(LOCKS)/bandit.txt
+	$(COMPILE) $(LOCKS)/sbom.in -o $(LOCKS)/sbom.txt
 	cd $(BROWSER_TESTS) && npm install --package-lock-only
 
 clean:
-	rm -rf $(VENV) $(VENV)-bandit $(VENV)-deriv-client $(VENV)-oldest $(BROWSER_TESTS)/node_modules build dist
+	rm -rf $(VENV) $(VENV)-bandit $(VENV)-deriv-client $(VENV)-oldest $(VENV)-sbom sbom.cdx.json $(BROWSER_TESTS)/node_modules build dist

@@ -1,5 +1,6 @@
 """The licences of what a gateway needs are allowed ones, and lock files pin what they name."""
 
+import json
 import re
 from email.message import Message
 from pathlib import Path
@@ -10,6 +11,7 @@ from docs import licences
 from tests.product_files import ROOT
 
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+BILL = ROOT / "sbom.cdx.json"
 
 
 def test_everything_that_is_needed_has_an_allowed_licence() -> None:
@@ -56,3 +58,12 @@ def test_only_packages_of_locks_are_installed() -> None:
     for line in installations:
         assert "--require-hashes" in line or "--no-index" in line, line
     assert "npm ci --loglevel=error --ignore-scripts" in makefile
+
+
+def test_the_bill_of_materials_has_all_that_is_needed() -> None:
+    if not BILL.exists():
+        pytest.skip("`make sbom` writes it, and `make check` calls that")
+    bill = json.loads(BILL.read_text())
+    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "scopegate")
+    assert {each["name"] for each in bill["components"]} == licences.locked("run.txt")
+    assert all(each["purl"].endswith(f"@{each['version']}") for each in bill["components"])
