@@ -10,7 +10,8 @@ import pytest
 from tests.served import PATIENCE, environment
 
 ROOT = Path(__file__).parents[2]
-PAGES = [(ROOT / "docs" / name).read_text() for name in ("testing-bots.md", "restricted-tokens.md")]
+PAGE = (ROOT / "docs" / "testing-bots.md").read_text()
+PAGES = (PAGE, (ROOT / "docs" / "restricted-tokens.md").read_text())
 TEASER = re.findall(r"^```python\n(@pytest.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
 
 
