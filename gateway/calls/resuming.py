@@ -56,6 +56,18 @@ class Gap(NamedTuple):
     until: int
 
 
+def start_of(after: int, begins: int, latest: int) -> tuple[int, Gap | None]:
+    """Return the position after which a resumed stream begins, and what is not sent.
+
+    It is to be resumed after the position `after`. `begins` is that too, or a later one if there is
+    too much to send. `latest` is the last position that there is: a later one is of another market
+    or database, or of one that was restored from a backup.
+    """
+    if after > latest:
+        return latest, Gap(latest, after)
+    return begins, Gap(after, begins) if begins > after else None
+
+
 def position_of(passthrough: Mapping[str, Any] | None) -> int | None:
     """Return the position after which a stream is to be resumed; `None` if it is to begin.
 

@@ -19,7 +19,7 @@ from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.idempotency import RECORDED, recorder
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import OWNER, BodyT, Stream, call
-from scopegate.gateway.calls.resuming import MAX_MISSED, PAGE, Gap, Missed, Reader
+from scopegate.gateway.calls.resuming import MAX_MISSED, PAGE, Missed, Reader
 from scopegate.gateway.calls.scheduling import Workers
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.contract_bodies import expiry, longcode
@@ -149,12 +149,8 @@ class Accounts:
         self, stream: Stream[BodyT], loginids: list[str], after: int, missed: Reader
     ) -> Stream[BodyT]:
         """Let a stream of entries begin after this one; what is too much, or unknown, is a gap."""
-        begins, latest = await self._ledger.latest_after(loginids, after, MAX_MISSED)
-        gap = None
-        if after > latest:  # of another database, or of one that was restored from a backup
-            begins, gap = latest, Gap(latest, after)
-        elif begins > after:
-            gap = Gap(after, begins)
+        found = await self._ledger.latest_after(loginids, after, MAX_MISSED)
+        begins, gap = resuming.start_of(after, *found)
         return replace(stream, since=begins, position=begins, missed=missed, gap=gap)
 
     async def _other(self, grant: Grant, loginid: str) -> Account:

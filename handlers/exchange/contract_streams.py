@@ -15,9 +15,10 @@ from typing import NamedTuple
 from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk, Position
 from scopegate.exchange.ledger import Ledger
+from scopegate.gateway.calls import resuming
 from scopegate.gateway.calls.bus import ActiveTopics, Bus, encoded
 from scopegate.gateway.calls.registry import BodyT, Stream
-from scopegate.gateway.calls.resuming import MAX_MISSED, Gap, Missed
+from scopegate.gateway.calls.resuming import MAX_MISSED, Missed
 from scopegate.handlers.exchange.contract_bodies import closed_contract, open_contract, tick_stream
 from scopegate.handlers.exchange.views.view import ShownContract
 from scopegate.schemas.portfolio_messages import OpenContract, ProposalOpenContractReply
@@ -62,11 +63,8 @@ class ContractStreams:
         """
         begins, gap = after, None
         if after is not None:
-            begins, latest = await self._desk.latest_closed_after(loginid, after, MAX_MISSED)
-            if after > latest:  # of another database, or of one that was restored from a backup
-                begins, gap = latest, Gap(latest, after)
-            elif begins > after:
-                gap = Gap(after, begins)
+            found = await self._desk.latest_closed_after(loginid, after, MAX_MISSED)
+            begins, gap = resuming.start_of(after, *found)
         position = (await self._ledger.balance(loginid)).position
         first, *more = self.open_of(loginid)
         self._accounts.begin(loginid, None)

@@ -17,7 +17,7 @@ from scopegate.gateway.calls import resuming
 from scopegate.gateway.calls.bus import Encoded, encoded
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.registry import Stream, call
-from scopegate.gateway.calls.resuming import PAGE, Gap, Missed
+from scopegate.gateway.calls.resuming import PAGE, Missed
 from scopegate.gateway.calls.scheduling import Workers, finished, one_by_one
 from scopegate.gateway.calls.session import Session, Shape
 from scopegate.handlers.exchange.api_errors import as_error
@@ -184,10 +184,8 @@ class Market:
     def _resumed(self, stream: Stream[TickReply], symbol: Symbol, after: int) -> Stream[TickReply]:
         """Let a stream of ticks begin after a moment; what is too long ago is a gap."""
         now = stream.since
-        begins = max(after, EARLIEST, symbol.next_tick(now, -MAX_RESULTS))
-        gap = Gap(after, begins) if begins > after else None
-        if after > now:  # of another market
-            begins, gap = now, Gap(now, after)
+        earliest = max(EARLIEST, symbol.next_tick(now, -MAX_RESULTS))
+        begins, gap = resuming.start_of(after, max(after, earliest), now)
         first = stream.first
         if begins < now:  # the first reply has the first tick that was missed, else the latest
             begins = symbol.next_tick(begins)
