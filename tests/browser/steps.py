@@ -4,6 +4,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from tests.served import Served
+
 OPERATOR_TOKEN = "a-token-of-the-operator"
 
 
@@ -22,6 +24,15 @@ def sign_in_as_operator(page: Page, token: str = OPERATOR_TOKEN) -> None:
     """Enter the token at the operator's page."""
     page.get_by_label("Operator token").fill(token)
     page.get_by_role("button", name="Sign in").click()
+
+
+def stop(page: Page, gateway: Served) -> None:
+    """Stop the gateway, and wait until the page has tried in vain to come back.
+
+    A gateway that is started again at once may be there before the page notices that it was gone.
+    """
+    with page.expect_console_message(lambda message: "WebSocket connection" in message.text):
+        assert gateway.stop() == 0
 
 
 def until(page: Page, condition: str, arg: Any = None) -> None:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.programs import program
-from tests.browser.steps import sign_in_as_demo, until
+from tests.browser.steps import sign_in_as_demo, stop, until
 from tests.browser.watch import Watch
 from tests.served import Served
 
@@ -104,6 +104,31 @@ def test_what_cannot_be_bought_is_explained_and_each_account_shows_its_own(page:
     expect(contracts(page, "Open contracts")).to_contain_text("strictly lower")
 
 
+def test_what_is_said_of_a_purchase_is_not_wiped_by_what_was_typed_before(page: Page) -> None:
+    page.clock.install()
+    open_account(page)
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)
+    # The terms are typed before the symbol's contracts have arrived, which ask for prices too.
+    page.evaluate(
+        """([symbol, stake]) => {
+          const change = (field, value) => {
+            field.value = value;
+            field.dispatchEvent(new Event("input", { bubbles: true }));
+          };
+          change(symbol, "R_50");
+          change(stake, "10");
+        }""",
+        [page.get_by_label(name).element_handle() for name in ("Symbol", "Stake")],
+    )
+    button = page.get_by_role("button", name="Buy Rise")
+    expect(button).to_have_attribute("aria-disabled", "false")
+    button.click()
+    said = page.locator("#ticket-said")
+    expect(said).to_have_text("Bought Rise for 10.00 USD.")
+    page.clock.run_for(1_000)
+    expect(said).to_have_text("Bought Rise for 10.00 USD.")
+
+
 def test_all_comes_back_after_the_gateway_was_gone(
     page: Page, gateway: Served, watch: Watch
 ) -> None:
@@ -112,7 +137,7 @@ def test_all_comes_back_after_the_gateway_was_gone(
     buy(page, "Fall", duration=1440, unit="minutes")
     row = contracts(page, "Open contracts")
     expect(row).to_have_count(2)
-    assert gateway.stop() == 0
+    stop(page, gateway)
     expect(page.get_by_text("The connection to the gateway was lost")).to_be_visible()
     expect(page.get_by_text("no price")).to_have_count(2)
 

@@ -18,7 +18,7 @@ from scopegate.handlers.exchange.feed_faults import MarketFaultKinds
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
 from tests.browser.programs import program, serving
-from tests.browser.steps import sign_in_as_demo
+from tests.browser.steps import sign_in_as_demo, stop
 from tests.browser.tools import node_module
 from tests.browser.watch import Watch
 from tests.effort import cases
@@ -56,8 +56,7 @@ def says(page: Page, text: str | re.Pattern[str]) -> None:
 
 def restart(page: Page, gateway: Served, watch: Watch) -> None:
     """Start the gateway anew at its port, once the page has tried in vain to come back."""
-    with page.expect_console_message(lambda message: "WebSocket connection" in message.text):
-        assert gateway.stop() == 0
+    stop(page, gateway)
     gateway.options = (*gateway.options, "--port", str(urlsplit(gateway.url).port))
     gateway.start()
     page.evaluate("0")  # what it had to tell is told

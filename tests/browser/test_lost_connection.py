@@ -5,6 +5,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.steps import stop
 from tests.browser.watch import Watch
 from tests.served import Served
 
@@ -18,7 +19,7 @@ def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
     streams = page.get_by_role("region", name="Running streams")
     expect(streams).to_contain_text(re.compile(r"[2-9] messages"))
     port = page.evaluate("location.port")
-    assert gateway.stop() == 0
+    stop(page, gateway)
     expect(page.locator("#connect-state")).not_to_have_text("connected")
     expect(page.get_by_text("The connection to the gateway was lost")).to_be_visible()
     gateway.options = (*gateway.options, "--port", port)

@@ -8,7 +8,12 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.browser.conftest import Browse
 from tests.browser.programs import Program, connected, program, refusal_of, registered
-from tests.browser.steps import OPERATOR_TOKEN, sign_in_as_demo, sign_in_as_operator
+from tests.browser.steps import (
+    OPERATOR_TOKEN,
+    sign_in_as_demo,
+    sign_in_as_operator,
+    stop,
+)
 from tests.browser.test_signing_in import EMAIL, PASSWORD, sign_in
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -167,7 +172,7 @@ def test_a_lost_connection_signs_in_again(page: Page, gateway: Served, watch: Wa
     own = rows(page, "Connections").filter(has_text="this page")
     expect(own).to_have_count(1)
     port = page.evaluate("location.port")
-    assert gateway.stop() == 0
+    stop(page, gateway)
     expect(page.get_by_text("what is shown is no longer current")).to_be_visible()
     gateway.options = (*gateway.options, "--port", port)
     gateway.start()
@@ -183,7 +188,7 @@ def test_after_a_start_with_another_token_the_page_asks_for_it(
     sign_in_as_operator(page)
     expect(rows(page, "Connections").filter(has_text="this page")).to_have_count(1)
     port = page.evaluate("location.port")
-    assert gateway.stop() == 0
+    stop(page, gateway)
     other = OPERATOR_TOKEN[::-1]
     gateway.options = (*gateway.options, "--port", port, "--operator-token", other)
     gateway.start()

@@ -30,6 +30,7 @@ export function buildTicket(symbols) {
   const stop = () => sides.forEach((side) => side.stop());
 
   const ask = () => {
+    clearTimeout(typing); // or what is said of a purchase would be gone when the time is over
     say("", "");
     stop();
     const symbol = form.elements.symbol.value;
