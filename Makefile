@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements
 BROWSER_TESTS := tests/browser
+APART := $(VENV)-bandit $(VENV)-deriv-client $(VENV)-sbom
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
 UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py tests/test_words.py
@@ -72,23 +73,12 @@ $(VENV)/made-for-bench: $(VENV)/made $(LOCKS)/bench.txt
 	@$(PIP) -r $(LOCKS)/bench.txt
 	@touch $@
 
-$(VENV)-deriv-client/made: $(LOCKS)/deriv-client.txt
-	@echo "Making $(VENV)-deriv-client, for the published Python client."
-	@test -x $(VENV)-deriv-client/bin/python || $(PYTHON) -m venv $(VENV)-deriv-client
-	@$(VENV)-deriv-client/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/deriv-client.txt
-	@touch $@
-
-# Apart from the gateway: bandit brings rich, which structlog imports in every process if it is there.
-$(VENV)-bandit/made: $(LOCKS)/bandit.txt
-	@echo "Making $(VENV)-bandit, for the security rules."
-	@test -x $(VENV)-bandit/bin/python || $(PYTHON) -m venv $(VENV)-bandit
-	@$(VENV)-bandit/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/bandit.txt
-	@touch $@
-
-$(VENV)-sbom/made: $(LOCKS)/sbom.txt
-	@echo "Making $(VENV)-sbom, for the bill of materials."
-	@test -x $(VENV)-sbom/bin/python || $(PYTHON) -m venv $(VENV)-sbom
-	@$(VENV)-sbom/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/sbom.txt
+# Apart from the gateway: the published client needs old packages, and bandit brings rich, which structlog imports
+# in every process if it is there.
+$(APART:%=%/made): $(VENV)-%/made: $(LOCKS)/%.txt
+	@echo "Making $(VENV)-$*."
+	@test -x $(VENV)-$*/bin/python || $(PYTHON) -m venv $(VENV)-$*
+	@$(VENV)-$*/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/$*.txt
 	@touch $@
 
 sbom.cdx.json: $(VENV)-sbom/made $(LOCKS)/run.txt pyproject.toml
@@ -175,4 +165,4 @@ lock:
 	cd $(BROWSER_TESTS) && npm install --package-lock-only
 
 clean:
-	rm -rf $(VENV) $(VENV)-bandit $(VENV)-deriv-client $(VENV)-oldest $(VENV)-sbom sbom.cdx.json $(BROWSER_TESTS)/node_modules build dist
+	rm -rf $(VENV) $(APART) $(VENV)-oldest sbom.cdx.json $(BROWSER_TESTS)/node_modules build dist

@@ -210,7 +210,7 @@ class _Closed:
     """Reads the contracts that were closed before the stream of their account was resumed.
 
     What the stream holds back meanwhile follows. If that was too much to hold, the contracts closed
-    until now are read as well, and the present state of the open ones stands for the rest.
+    until now are read as well, and the present state of the open ones follows.
     """
 
     def __init__(self, streams: ContractStreams, desk: Desk, loginid: str) -> None:
