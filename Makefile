@@ -26,7 +26,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
 	@echo "make cluster  start PostgreSQL, three gateways and HAProxy, in the folder cluster"
-	@echo "make test     run the test suite: all tests but proofs, in their short form"
+	@echo "make test     run the tests that a change needs at once, in less than five minutes"
+	@echo "make test ALL=1  run the whole suite: all tests but proofs, in their short form"
 	@echo "make test-postgresql  the tests that use a database, with every one on a PostgreSQL server"
 	@echo "make quick    the unit tests alone, in a minute"
 	@echo "make coverage the same suite, and which branches it takes"
@@ -100,10 +101,10 @@ serve: setup
 cluster: $(VENV)/made-for-postgresql
 	@$(BIN)/python examples/cluster/cluster.py
 
-# Browsers and processes are waited for, so three workers suit two cores.
+# Browsers and processes are waited for, so two cores have more workers.
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
-	$(BIN)/python -m pytest -n 3 $(if $(COVERAGE),--cov --cov-report=term) --dist loadfile --no-loadscope-reorder
-	@$(if $(SHORT_ON_POSTGRESQL),if $(BIN)/python -m tests.postgresql; then \
+	$(BIN)/python -m pytest $(if $(ALL),-n 3,-n 4 -m "not lengthy and not slow") $(if $(COVERAGE),--cov --cov-report=term) --dist loadfile --no-loadscope-reorder
+	@$(if $(and $(ALL),$(SHORT_ON_POSTGRESQL)),if $(BIN)/python -m tests.postgresql; then \
 	  $(ON_POSTGRESQL) $(SHORT_ON_POSTGRESQL); \
 	else echo "The scenarios on PostgreSQL are skipped."; fi)
 
@@ -113,7 +114,7 @@ test-postgresql: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TEST
 	$(ON_POSTGRESQL) $(NOT_ON_POSTGRESQL:%=--ignore=%)
 
 coverage:
-	@$(MAKE) --no-print-directory test COVERAGE=1
+	@$(MAKE) --no-print-directory test ALL=1 COVERAGE=1
 
 quick: $(VENV)/made-for-tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --hypothesis-profile=quick $(UNIT_TESTS)

@@ -64,6 +64,7 @@ def test_a_contract_is_bought_and_settles(page: Page) -> None:
     expect(balance(page)).to_have_text(f"{9_990 + float(got.split()[0]):,.2f} USD")
 
 
+@pytest.mark.lengthy
 def test_a_contract_is_sold_and_the_account_reset(page: Page, gateway: Served) -> None:
     open_account(page)
     buy(page, "Fall", duration=60, unit="minutes")
@@ -85,6 +86,7 @@ def test_a_contract_is_sold_and_the_account_reset(page: Page, gateway: Served) -
     expect(balance(page)).to_have_text("10,000.00 USD")
 
 
+@pytest.mark.lengthy
 def test_what_cannot_be_bought_is_explained_and_each_account_shows_its_own(page: Page) -> None:
     open_account(page)
     page.get_by_label("Stake").fill("0.1")
@@ -104,6 +106,7 @@ def test_what_cannot_be_bought_is_explained_and_each_account_shows_its_own(page:
     expect(contracts(page, "Open contracts")).to_contain_text("strictly lower")
 
 
+@pytest.mark.lengthy
 def test_what_is_said_of_a_purchase_is_not_wiped_by_what_was_typed_before(page: Page) -> None:
     page.clock.install()
     open_account(page)
@@ -129,6 +132,7 @@ def test_what_is_said_of_a_purchase_is_not_wiped_by_what_was_typed_before(page: 
     expect(said).to_have_text("Bought Rise for 10.00 USD.")
 
 
+@pytest.mark.lengthy
 def test_all_comes_back_after_the_gateway_was_gone(
     page: Page, gateway: Served, watch: Watch
 ) -> None:
@@ -157,6 +161,7 @@ def test_all_comes_back_after_the_gateway_was_gone(
     watch.take("WebSocket connection to .* failed")
 
 
+@pytest.mark.lengthy
 def test_the_ticket_offers_every_family_that_is_listed(page: Page, gateway: Served) -> None:
     open_account(page)
     with program(gateway, gateway.token) as bot:
@@ -178,6 +183,7 @@ def test_the_ticket_offers_every_family_that_is_listed(page: Page, gateway: Serv
     assert offered == {row["contract_display"] for row in listed} | {"Rise", "Fall"}
 
 
+@pytest.mark.lengthy
 def test_the_chart_shows_entry_barrier_and_expiry_of_open_contracts(page: Page) -> None:
     """What is drawn on the canvas is recorded as it is drawn."""
     page.add_init_script("""
@@ -197,6 +203,7 @@ def test_the_chart_shows_entry_barrier_and_expiry_of_open_contracts(page: Page) 
         until(page, "mark => [...window.drawn].some((text) => text.startsWith(mark))", mark)
 
 
+@pytest.mark.lengthy
 def test_rise_and_fall_differ_in_colour_and_sign(page: Page) -> None:
     open_account(page)
     buttons = [page.get_by_role("button", name=f"Buy {side}") for side in ("Rise", "Fall")]

@@ -90,6 +90,7 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
     expect(card(page, "Helper 2")).to_have_count(0)
 
 
+@pytest.mark.lengthy
 def test_an_app_that_takes_a_code_gets_no_tokens(page: Page, gateway: Served, watch: Watch) -> None:
     page.goto("/apps")
     sign_in_as_demo(page)
@@ -117,6 +118,7 @@ def test_an_app_that_takes_a_code_gets_no_tokens(page: Page, gateway: Served, wa
     watch.take("status of 400")
 
 
+@pytest.mark.lengthy
 def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
     page.goto("/apps")
     sign_in_as_demo(page)
@@ -154,6 +156,7 @@ def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
     expect(card(page, "Helper")).to_have_count(0)
 
 
+@pytest.mark.lengthy
 def test_a_client_secret_is_created_replaced_and_deleted(page: Page, gateway: Served) -> None:
     with registered(gateway, "https://bot.example.com/back", "read", name="Server") as app_id:
         page.goto("/apps")
@@ -182,6 +185,7 @@ def test_a_client_secret_is_created_replaced_and_deleted(page: Page, gateway: Se
         assert introspection(gateway, app_id, second) == 401
 
 
+@pytest.mark.lengthy
 def test_the_device_flow_is_switched_on_and_off(page: Page, gateway: Served) -> None:
     with registered(gateway, "https://box.example.com/back", "read", name="Box") as app_id:
         page.goto("/apps")

@@ -7,6 +7,8 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.checks import assert_accessible, assert_tidy
 
+pytestmark = pytest.mark.lengthy
+
 LONG = "Tokens that no application should ever be able to read back once they have been shown"
 
 

@@ -76,6 +76,7 @@ def test_an_app_gets_what_its_user_leaves_ticked(
     assert page.evaluate("sessionStorage.length") == 0
 
 
+@pytest.mark.lengthy
 def test_dangerous_permissions_come_first_and_are_not_ticked(
     page: Page, gateway: Served, address: str
 ) -> None:
@@ -103,6 +104,7 @@ def test_dangerous_permissions_come_first_and_are_not_ticked(
             assert app.ask(api_token=1)["error"]["code"] == "PermissionDenied"
 
 
+@pytest.mark.lengthy
 def test_dangerous_permissions_are_not_granted_unless_ticked(
     page: Page, gateway: Served, address: str
 ) -> None:
@@ -119,6 +121,7 @@ def test_dangerous_permissions_are_not_granted_unless_ticked(
             assert app.ask(authorize=token)["authorize"]["scopes"] == ["trade"]
 
 
+@pytest.mark.lengthy
 def test_a_user_who_has_consented_before_sees_what_changed(
     page: Page, gateway: Served, address: str, app_id: int
 ) -> None:
@@ -154,6 +157,7 @@ def test_a_user_who_has_consented_before_sees_what_changed(
         assert app.ask(balance=1)["balance"]["loginid"] == "CR900001"
 
 
+@pytest.mark.lengthy
 def test_a_sign_in_from_before_stays(page: Page, gateway: Served, app_id: int) -> None:
     page.goto("/tokens")
     sign_in_as_demo(page)
@@ -164,6 +168,7 @@ def test_a_sign_in_from_before_stays(page: Page, gateway: Served, app_id: int) -
     expect(page.get_by_role("button", name="New token")).to_be_visible()
 
 
+@pytest.mark.lengthy
 def test_refusing_leads_back_without_anything(page: Page, app_id: int) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}&state=mine")
     page.get_by_role("button", name="Deny access").click()
@@ -174,6 +179,7 @@ def test_refusing_leads_back_without_anything(page: Page, app_id: int) -> None:
     }
 
 
+@pytest.mark.lengthy
 def test_a_sign_in_that_ends_amid_it_keeps_the_choices(page: Page, app_id: int) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}")
     sign_in_as_demo(page)
@@ -194,6 +200,7 @@ def test_a_sign_in_that_ends_amid_it_keeps_the_choices(page: Page, app_id: int) 
     assert "CR900001" not in given(page).values()
 
 
+@pytest.mark.lengthy
 def test_what_cannot_be_allowed_is_explained(
     page: Page, watch: Watch, address: str, app_id: int
 ) -> None:
@@ -213,6 +220,7 @@ def test_what_cannot_be_allowed_is_explained(
     watch.take("status of 400")
 
 
+@pytest.mark.lengthy
 def test_what_was_decided_first_counts(page: Page, address: str, app_id: int) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}")
     sign_in_as_demo(page)
@@ -231,6 +239,7 @@ def restricted(**fields: Any) -> str:
     return f"&authorization_details={quote(details)}"
 
 
+@pytest.mark.lengthy
 def test_a_user_tightens_the_restrictions_that_an_app_asks_for(
     page: Page, gateway: Served, app_id: int
 ) -> None:
@@ -279,6 +288,7 @@ def test_a_user_tightens_the_restrictions_that_an_app_asks_for(
         expect(card).to_contain_text("USD 8.00 of 8.00 today (reached)")
 
 
+@pytest.mark.lengthy
 def test_restrictions_of_an_earlier_consent_stay(page: Page, gateway: Served, app_id: int) -> None:
     def allowed(**more: Any) -> dict[str, Any]:
         with owner(gateway) as pages:
@@ -302,6 +312,7 @@ def test_restrictions_of_an_earlier_consent_stay(page: Page, gateway: Served, ap
     expect(card).to_contain_text("Calls per minute: 100")
 
 
+@pytest.mark.lengthy
 def test_wrong_details_lead_back_with_the_error(page: Page, watch: Watch, app_id: int) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}" + restricted(max_steak=1))
     expect(page.get_by_role("alert")).to_contain_text("authorization_details.max_steak")

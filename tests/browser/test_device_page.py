@@ -55,6 +55,7 @@ def test_a_device_gets_what_its_user_allows(page: Page, gateway: Served, app_id:
         assert box.ask(balance=1)["balance"]["loginid"] == "CR900001"
 
 
+@pytest.mark.lengthy
 def test_a_code_in_the_address_is_only_filled_in(page: Page, gateway: Served, app_id: int) -> None:
     codes = device_codes(gateway, app_id)
     page.goto(codes["verification_uri_complete"])
@@ -66,6 +67,7 @@ def test_a_code_in_the_address_is_only_filled_in(page: Page, gateway: Served, ap
     assert polled(gateway, app_id, codes)["error"] == "access_denied"
 
 
+@pytest.mark.lengthy
 def test_a_wrong_code_can_be_corrected(page: Page, gateway: Served, app_id: int) -> None:
     codes = device_codes(gateway, app_id)
     page.goto("/device")

@@ -88,6 +88,7 @@ def is_drawn_upon(page: Page) -> bool:
     return found
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("is_served", [True, False], ids=["served", "file"])
 def test_ticks_arrive_and_are_drawn(
     page: Page, gateway: Served, site: str, is_served: bool
@@ -108,6 +109,7 @@ def test_ticks_arrive_and_are_drawn(
     expect_a_change(quote)
 
 
+@pytest.mark.lengthy
 def test_a_lost_gateway_is_found_again(
     page: Page, gateway: Served, site: str, watch: Watch
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_lost_gateway_is_found_again(
     expect_a_change(page.locator("#quote"))
 
 
+@pytest.mark.lengthy
 def test_an_unknown_app_is_not_asked_for_again(page: Page, gateway: Served, site: str) -> None:
     page.goto(f"{site}/ticks.html")
     connect(page, f"{gateway.url}?app_id=424242")
@@ -205,6 +208,7 @@ def test_the_trading_page_trades_until_its_access_is_taken_back(
     assert "token" not in kept(page)
 
 
+@pytest.mark.lengthy
 def test_the_trading_page_follows_a_contract_across_a_lost_connection(
     page: Page, gateway: Served, site: str, app_id: str, watch: Watch
 ) -> None:
@@ -217,6 +221,7 @@ def test_the_trading_page_follows_a_contract_across_a_lost_connection(
     expect(contract).to_have_text(re.compile("^Fall: (won|lost)"))
 
 
+@pytest.mark.lengthy
 def test_who_refuses_the_trading_page_gives_it_nothing(
     page: Page, gateway: Served, site: str, app_id: str
 ) -> None:
@@ -227,6 +232,7 @@ def test_who_refuses_the_trading_page_gives_it_nothing(
     assert "token" not in kept(page)
 
 
+@pytest.mark.lengthy
 def test_the_trading_page_forgets_its_tokens_when_told_to(
     page: Page, gateway: Served, site: str, app_id: str
 ) -> None:
@@ -239,6 +245,7 @@ def test_the_trading_page_forgets_its_tokens_when_told_to(
     expect(page.get_by_role("button", name="Connect", exact=True)).to_be_visible()
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("with_own_state", [False, True], ids=["unasked", "wrong-state"])
 def test_the_trading_page_takes_no_answer_that_it_did_not_ask_for(
     page: Page, gateway: Served, site: str, app_id: str, with_own_state: bool
@@ -251,6 +258,7 @@ def test_the_trading_page_takes_no_answer_that_it_did_not_ask_for(
     assert "stolen" not in kept(page)
 
 
+@pytest.mark.lengthy
 def test_the_trading_page_says_when_the_app_is_gone(
     page: Page, gateway: Served, site: str, app_id: str
 ) -> None:
@@ -270,6 +278,7 @@ def test_the_trading_page_says_when_the_app_is_gone(
 # The published client.
 
 
+@pytest.mark.lengthy
 @FAST
 @pytest.mark.parametrize("is_served", cases([True, False], [True]), ids=["served", "file"])
 def test_the_published_client_shows_ticks_and_the_balance(
@@ -288,6 +297,7 @@ def test_the_published_client_shows_ticks_and_the_balance(
     expect(balance).to_have_text("10,500.00 USD")
 
 
+@pytest.mark.lengthy
 def test_the_published_client_says_what_is_wrong(page: Page, gateway: Served, site: str) -> None:
     page.goto(f"{site}/deriv-api.html")
     page.get_by_label("Token").fill("nonsense")
@@ -343,6 +353,7 @@ def take_lost_connections(watch: Watch) -> None:
         watch.take("^console error: WebSocket connection to .* failed")
 
 
+@pytest.mark.lengthy
 @FAST
 @pytest.mark.parametrize("text", cases(TRADING, ["drop before=buy"]))
 def test_the_trading_page_says_what_the_books_say(
@@ -413,6 +424,7 @@ def test_a_page_that_shows_ticks_says_how_it_is(
 # All of them.
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("name", ["ticks", "trade", "deriv-api"])
 def test_it_is_tidy_and_accessible(browse: Browse, site: str, name: str) -> None:
     looks: tuple[tuple[int, Literal["light", "dark"]], ...] = ((360, "dark"), (1280, "light"))

@@ -27,6 +27,7 @@ def send(page: Page, **request: object) -> None:
     page.get_by_role("button", name="Send").click()
 
 
+@pytest.mark.lengthy
 def test_every_call_is_there_with_its_policy_and_fields(page: Page) -> None:
     page.goto("/explorer")
     calls = page.get_by_role("navigation", name="Calls").get_by_role("link")
@@ -70,6 +71,7 @@ def test_a_call_is_sent_with_the_keyboard_and_its_frames_are_shown(page: Page) -
     assert box["height"] < 40
 
 
+@pytest.mark.lengthy
 def test_what_a_message_holds_is_neither_markup_nor_code(page: Page) -> None:
     choose(page, "time")
     markup = "<img src=x alt=markup><b id=bold>bold</b>"
@@ -82,6 +84,7 @@ def test_what_a_message_holds_is_neither_markup_nor_code(page: Page) -> None:
     assert page.evaluate("({}).polluted === undefined && [].polluted === undefined")
 
 
+@pytest.mark.lengthy
 def test_what_is_no_json_is_said_before_it_is_sent(page: Page) -> None:
     choose(page, "time")
     page.get_by_label("Request", exact=True).fill('{"time": 1')
@@ -90,6 +93,7 @@ def test_what_is_no_json_is_said_before_it_is_sent(page: Page) -> None:
     expect(page.locator("#answer")).not_to_contain_text("msg_type")
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     ("call", "request_"),
     [
@@ -121,6 +125,7 @@ def test_a_stream_runs_with_a_chart_until_it_is_stopped(
     expect(page.get_by_role("log")).to_contain_text('{"forget":')
 
 
+@pytest.mark.lengthy
 def test_it_speaks_for_who_is_signed_in_or_whose_token_is_pasted(
     page: Page, gateway: Served
 ) -> None:
@@ -149,6 +154,7 @@ def test_it_speaks_for_who_is_signed_in_or_whose_token_is_pasted(
     assert token not in page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
 
 
+@pytest.mark.lengthy
 def test_the_code_shown_is_what_a_reader_can_use(browse: Browse, page: Page) -> None:
     choose(page, "ticks")
     send(page, ticks="1HZ100V", subscribe=1)
@@ -160,6 +166,7 @@ def test_the_code_shown_is_what_a_reader_can_use(browse: Browse, page: Page) -> 
         elsewhere.evaluate(f"() => {{ {code} }}")
 
 
+@pytest.mark.lengthy
 def test_signing_out_takes_along_what_was_told(page: Page) -> None:
     page.goto("/explorer")
     sign_in_as_demo(page)
@@ -172,6 +179,7 @@ def test_signing_out_takes_along_what_was_told(page: Page) -> None:
     expect(page.get_by_role("log")).not_to_contain_text("loginid")
 
 
+@pytest.mark.lengthy
 def test_an_app_that_does_not_exist_is_said(page: Page) -> None:
     choose(page, "ticks")
     page.locator("#connect summary").click()
@@ -184,11 +192,13 @@ def test_an_app_that_does_not_exist_is_said(page: Page) -> None:
     )
 
 
+@pytest.mark.lengthy
 def test_an_address_that_names_no_call_shows_the_first(page: Page) -> None:
     page.goto("/explorer#%")
     expect(page.get_by_role("heading", name="ticks", exact=True)).to_be_visible()
 
 
+@pytest.mark.lengthy
 def test_replies_errors_and_an_example_are_documented(page: Page) -> None:
     choose(page, "buy")
     page.get_by_role("tab", name="Reply fields").click()
@@ -202,6 +212,7 @@ def test_replies_errors_and_an_example_are_documented(page: Page) -> None:
     expect(example.locator(".json-key").first).to_have_text('"echo_req"')
 
 
+@pytest.mark.lengthy
 def test_long_enumerations_are_collapsed_and_descriptions_have_room(page: Page) -> None:
     choose(page, "proposal")
     row = page.get_by_role("row").filter(has=page.get_by_text("contract_type", exact=True))

@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import stop
@@ -31,6 +32,7 @@ def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
     watch.take("WebSocket connection to")
 
 
+@pytest.mark.lengthy
 def test_streams_are_opened_before_what_they_change_is_read(page: Page) -> None:
     """Otherwise a contract that is settled in between would stay in a page's list for ever."""
     page.goto("/explorer")
@@ -60,6 +62,7 @@ def test_streams_are_opened_before_what_they_change_is_read(page: Page) -> None:
     assert [next(iter(request)) for request in sent] == ["ticks", "time"]
 
 
+@pytest.mark.lengthy
 def test_a_sign_in_that_fails_is_tried_less_and_less_often(page: Page) -> None:
     page.goto("/explorer")
     waits = page.evaluate(
@@ -94,6 +97,7 @@ def test_a_sign_in_that_fails_is_tried_less_and_less_often(page: Page) -> None:
     assert waits == [500, 1000, 2000]
 
 
+@pytest.mark.lengthy
 def test_a_stream_that_was_stopped_at_once_is_in_nobodys_way(page: Page) -> None:
     """As somebody does who picks a symbol, another, and the first again."""
     page.goto("/")

@@ -99,6 +99,7 @@ def app_id(gateway: Served) -> Iterator[int]:
         yield registered_app
 
 
+@pytest.mark.lengthy
 def test_an_app_is_disabled_and_enabled(
     page: Page, browse: Browse, gateway: Served, app_id: int
 ) -> None:
@@ -127,6 +128,7 @@ def test_an_app_is_disabled_and_enabled(
     expect(page.locator("#said")).to_contain_text("There is no user with this e-mail address.")
 
 
+@pytest.mark.lengthy
 def test_a_connection_without_an_app_is_shown_and_ended(page: Page, gateway: Served) -> None:
     page.goto("/operator")
     sign_in_as_operator(page)
@@ -142,6 +144,7 @@ def test_a_connection_without_an_app_is_shown_and_ended(page: Page, gateway: Ser
         assert end_of(silent) == (4403, "The operator has ended this connection.")
 
 
+@pytest.mark.lengthy
 def test_the_token_is_kept_nowhere(page: Page, gateway: Served) -> None:
     frames: list[str] = []
 
@@ -166,6 +169,7 @@ def test_the_token_is_kept_nowhere(page: Page, gateway: Served) -> None:
     expect(page.get_by_role("table")).to_have_count(0)
 
 
+@pytest.mark.lengthy
 def test_a_lost_connection_signs_in_again(page: Page, gateway: Served, watch: Watch) -> None:
     page.goto("/operator")
     sign_in_as_operator(page)
@@ -181,6 +185,7 @@ def test_a_lost_connection_signs_in_again(page: Page, gateway: Served, watch: Wa
     watch.take("WebSocket connection to")
 
 
+@pytest.mark.lengthy
 def test_after_a_start_with_another_token_the_page_asks_for_it(
     page: Page, gateway: Served, watch: Watch
 ) -> None:

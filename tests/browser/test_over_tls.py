@@ -6,6 +6,7 @@ The app knows but a host: `https://HOST/oauth2/authorize` and `wss://HOST/websoc
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.programs import registered, site
@@ -39,6 +40,7 @@ if (given.has("token1")) {{
 """
 
 
+@pytest.mark.lengthy
 def test_a_web_app_that_knows_but_a_host_works(
     browser: Browser, watch: Watch, tmp_path: Path
 ) -> None:

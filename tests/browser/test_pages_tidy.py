@@ -202,6 +202,7 @@ def app_id(shared_gateway: Served) -> Iterator[int]:
             yield registered_app
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("name", PAGES)
 def test_it_is_tidy_and_accessible(
     browse: Browse, gateway: Served, watch: Watch, app_id: int, name: str

@@ -13,6 +13,8 @@ from scopegate.testkit import live_gateway
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.program.reporting_bot import played
 
+pytestmark = pytest.mark.lengthy
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:

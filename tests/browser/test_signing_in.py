@@ -48,6 +48,7 @@ def test_a_password_signs_in_and_a_wrong_one_is_told_so(page: Page, ada: Served)
     assert PASSWORD not in page.evaluate("JSON.stringify({...sessionStorage})")
 
 
+@pytest.mark.lengthy
 def test_a_sign_in_that_takes_too_long_can_be_repeated(page: Page, ada: Served) -> None:
     overdue = ["sign_in"]
 
@@ -74,6 +75,7 @@ def test_a_sign_in_that_takes_too_long_can_be_repeated(page: Page, ada: Served) 
     expect(page.get_by_role("banner")).to_contain_text(EMAIL)
 
 
+@pytest.mark.lengthy
 def test_it_survives_a_reload_of_its_own_tab_and_nothing_else(
     page: Page, browse: Browse, ada: Served
 ) -> None:
@@ -98,6 +100,7 @@ def test_it_survives_a_reload_of_its_own_tab_and_nothing_else(
     assert {refusal_of(ada, token) for token in tokens} == {"InvalidToken"}
 
 
+@pytest.mark.lengthy
 def test_signing_out_leaves_nothing_behind(page: Page, gateway: Served) -> None:
     page.goto("/account")
     sign_in_as_demo(page)
@@ -109,6 +112,7 @@ def test_signing_out_leaves_nothing_behind(page: Page, gateway: Served) -> None:
     expect(page.get_by_role("button", name="Continue as the demo user")).to_be_visible()
 
 
+@pytest.mark.lengthy
 def test_a_sign_in_that_has_ended_elsewhere_is_said(page: Page, ada: Served) -> None:
     page.goto("/tokens")
     sign_in(page)
@@ -124,6 +128,7 @@ def test_a_sign_in_that_has_ended_elsewhere_is_said(page: Page, ada: Served) -> 
     assert json.loads(page.evaluate("JSON.stringify(Object.keys(sessionStorage))")) == []
 
 
+@pytest.mark.lengthy
 def test_the_demo_user_is_the_primary_way_in_until_there_are_others(
     page: Page, gateway: Served
 ) -> None:
@@ -139,6 +144,7 @@ def test_the_demo_user_is_the_primary_way_in_until_there_are_others(
     expect(sign_in).to_have_class("primary")
 
 
+@pytest.mark.lengthy
 def test_a_gateway_without_users_says_how_to_create_one(browse: Browse, tmp_path: Path) -> None:
     """On an address that others can reach: there is no demo user there."""
     folder = tmp_path / "empty"

@@ -24,11 +24,13 @@ def program(page: Page, name: str) -> str:
     return page.get_by_role("tabpanel", name=name).locator("pre").inner_text()
 
 
+@pytest.mark.lengthy
 def test_the_python_program_runs_as_pasted(page: Page, tmp_path: Path) -> None:
     (tmp_path / "ticks.py").write_text(program(page, "Python"))
     assert PRINTED.match(printed([sys.executable, "ticks.py"], tmp_path))
 
 
+@pytest.mark.lengthy
 def test_the_node_program_runs_as_pasted(page: Page, tmp_path: Path) -> None:
     node = shutil.which("node") or missing("node is missing: Debian's nodejs has it")
     (tmp_path / "ticks.mjs").write_text(program(page, "Node"))
@@ -55,6 +57,7 @@ def test_the_index_is_live_and_the_token_is_shown(page: Page, gateway: Served) -
     assert page.evaluate("document.cookie + JSON.stringify({...localStorage})") == "{}"
 
 
+@pytest.mark.lengthy
 def test_a_page_elsewhere_gets_no_demo_token(
     browse: Browse, gateway: Served, tmp_path: Path
 ) -> None:
@@ -76,6 +79,7 @@ def test_a_page_elsewhere_gets_no_demo_token(
     expect(page.locator("#told")).to_have_text("PermissionDenied\n" * 3)
 
 
+@pytest.mark.lengthy
 def test_no_page_can_be_framed(page: Page, watch, gateway: Served, tmp_path: Path) -> None:
     (tmp_path / "frame.html").write_text(
         f'<!doctype html><iframe src="{gateway.page}oauth2/authorize?app_id=1089"></iframe>'

@@ -25,6 +25,7 @@ def make(page: Page, name: str, *scopes: str) -> None:
     page.get_by_role("button", name="Create token").click()
 
 
+@pytest.mark.lengthy
 def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
     page.goto("/tokens")
     sign_in_as_demo(page)
@@ -61,6 +62,7 @@ def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
     expect(row).to_have_count(0)
 
 
+@pytest.mark.lengthy
 def test_a_child_token_shows_its_parent_and_is_deleted_with_it(page: Page, gateway: Served) -> None:
     page.goto("/tokens")
     sign_in_as_demo(page)
@@ -85,6 +87,7 @@ def test_a_child_token_shows_its_parent_and_is_deleted_with_it(page: Page, gatew
     assert ended["error"]["code"] == "InvalidToken"
 
 
+@pytest.mark.lengthy
 def test_what_is_wrong_is_said_where_it_is(page: Page, gateway: Served) -> None:
     gateway.command("user", "create", "--email", "ada@example.com", "--password", "correct horse")
     page.goto("/tokens")
@@ -174,6 +177,7 @@ def test_a_cap_is_set_reached_and_tightened_while_a_bot_trades(page: Page, gatew
     delete(page, "Capped")
 
 
+@pytest.mark.lengthy
 def test_what_is_wrong_with_a_restriction_is_said_at_its_field(page: Page, gateway: Served) -> None:
     page.goto("/tokens")
     sign_in_as_demo(page)
@@ -195,6 +199,7 @@ def test_what_is_wrong_with_a_restriction_is_said_at_its_field(page: Page, gatew
     expect(page.get_by_role("row").filter(has_text="Wrong network")).to_have_count(0)
 
 
+@pytest.mark.lengthy
 def test_a_token_is_given_an_expiry_and_a_new_secret(page: Page, gateway: Served) -> None:
     page.goto("/tokens")
     sign_in_as_demo(page)
@@ -237,6 +242,7 @@ def test_a_token_is_given_an_expiry_and_a_new_secret(page: Page, gateway: Served
     expect(old).to_have_count(0)  # the old secret ends with the new one
 
 
+@pytest.mark.lengthy
 def test_the_restrictions_of_a_parent_are_shown_at_its_children(
     page: Page, gateway: Served
 ) -> None:
@@ -266,6 +272,7 @@ def test_the_restrictions_of_a_parent_are_shown_at_its_children(
     delete(page, "Restricted parent")
 
 
+@pytest.mark.lengthy
 def test_tokens_that_are_not_needed_are_flagged(page: Page, gateway: Served) -> None:
     with owner(gateway) as pages:
         for name in ("Forgotten", "Too mighty"):

@@ -6,6 +6,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.watch import Watch
 from tests.served import Served
 
+pytestmark = pytest.mark.lengthy
+
 
 @pytest.fixture
 def gateway(shared_gateway: Served) -> Served:

@@ -26,6 +26,7 @@ def gateway(browser: Browser, installed: Path, tmp_path: Path) -> Iterator[Serve
         yield running
 
 
+@pytest.mark.lengthy
 def test_its_scopes_are_given_to_an_app_and_taken_back(page: Page, gateway: Served) -> None:
     page.goto("/")
     expect(page.get_by_role("heading", name="An API gateway of your own")).to_be_visible()

@@ -48,6 +48,7 @@ def assert_all_is_seen(seen: dict[str, Any], served: Served) -> None:
     assert {later - epoch for epoch, later in itertools.pairwise(seen["ticks"])} == {1}
 
 
+@pytest.mark.lengthy
 async def test_nothing_is_lost_or_doubled_in_node(tmp_path: Path) -> None:
     node = shutil.which("node") or missing("node is missing")
     program = tmp_path / "trading.mjs"
@@ -142,6 +143,7 @@ async def test_a_bot_sees_what_happens(monkeypatch: pytest.MonkeyPatch, tmp_path
         await asyncio.gather(*waiting)
 
 
+@pytest.mark.lengthy
 async def test_a_bot_has_bad_days(tmp_path: Path) -> None:
     """Its client looks for lost replies every half second, so that nobody waits for it."""
     counting.made.clear()

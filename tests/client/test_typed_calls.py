@@ -91,6 +91,7 @@ def checked(folder: Path, text: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.lengthy
 def test_a_program_is_checked_against_the_types(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     lines = "".join(f"    {line}\n" for line in WRONG)

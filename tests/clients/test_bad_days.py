@@ -85,6 +85,7 @@ CLIENTS = ("python", "javascript")
 EVERY = [(client, text) for text in FAULTS for client in CLIENTS]
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     ("client", "text"), cases(EVERY, [(client, "drop after=buy") for client in CLIENTS])
 )

@@ -39,6 +39,7 @@ def test_its_session_is_replayed_to_it(scopegate: LiveGateway, tmp_path: Path) -
         assert run(replay.endpoint, "any", tmp_path) == contract
 
 
+@pytest.mark.lengthy
 def test_a_long_session_with_streams_is_replayed_to_it(gateway: Served, tmp_path: Path) -> None:
     """The client's own first example: prices, purchases, a sale, lists, several streams at once."""
     path = tmp_path / "session.jsonl"

@@ -177,6 +177,7 @@ async def test_a_name_that_an_app_has_in_its_code(tmp_path: Path) -> None:
         await writer.wait_closed()
 
 
+@pytest.mark.lengthy
 def test_a_gateway_in_ci(tmp_path: Path) -> None:
     for name in ("ci.sh", "ticks.py"):
         written(name, tmp_path)

@@ -116,6 +116,7 @@ async def test_the_address_is_the_clients_and_not_a_forged_one(
         assert latest["environment"].startswith("IP=127.0.0.2 ")
 
 
+@pytest.mark.lengthy
 def test_limits_count_the_client_and_not_a_forged_address(proxy: Proxy) -> None:
     def status(address: str, forged: str) -> int:
         with closing(proxy.page(address)) as connection:
@@ -141,6 +142,7 @@ class Pinged(ClientConnection):
             self.pings.put_nowait(None)
 
 
+@pytest.mark.lengthy
 async def test_an_idle_stream_outlasts_the_timeout_of_the_proxy(
     gateway: Served, proxy: Proxy
 ) -> None:
@@ -158,6 +160,7 @@ async def test_an_idle_stream_outlasts_the_timeout_of_the_proxy(
 CUTTING = [kind for kind in PROXIES if kind.cuts_silent_connections]
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("kind", each(*CUTTING))
 async def test_without_pings_a_proxy_cuts_an_idle_stream(kind: type[Proxy], tmp_path: Path) -> None:
     """So the timeout of the test before this one is what is waited for there."""

@@ -141,6 +141,7 @@ def done(there: Transaction, kept: Kept, step: Step) -> None:
             day.worst = max(day.worst, day.lost)
 
 
+@pytest.mark.lengthy
 @settings(max_examples=chosen(60, 3_000))
 @given(st.lists(steps, max_size=40))
 def test_no_day_exceeds_what_is_allowed(sequence: list[Step]) -> None:

@@ -236,6 +236,7 @@ def test_the_order_of_the_questions_does_not_matter(questions: list[tuple[Symbol
     assert [feed.price(*question) for question in reversed(questions)] == alone[::-1]
 
 
+@pytest.mark.lengthy
 def test_threads_that_ask_at_once_get_the_answers_of_one_alone() -> None:
     rng = np.random.default_rng(3)
     questions = [
@@ -264,6 +265,7 @@ def test_threads_that_ask_at_once_get_the_answers_of_one_alone() -> None:
     assert together == alone
 
 
+@pytest.mark.lengthy
 @pytest.mark.slow
 def test_a_question_interrupted_at_any_line_is_answered_as_if_it_were_alone() -> None:
     """What a thread can do to another in one switch, tried at every line instead of by luck."""
@@ -573,6 +575,7 @@ def chi_square(found: NDArray[np.int64]) -> float:
     return float(((found - expected) ** 2 / expected).sum())
 
 
+@pytest.mark.lengthy
 def test_midnight_is_a_tick_like_any_other() -> None:
     law = process(LIVELY)
     length = 1_500

@@ -53,6 +53,7 @@ def moved(symbol: Symbol, moves: list[AnyMove]) -> Feed:
     return feed
 
 
+@pytest.mark.lengthy
 @given(st.sampled_from(MARKETS), scripts(), st.data())
 def test_every_query_agrees_whatever_the_moves(
     symbol: Symbol, moves: list[AnyMove], data: st.DataObject
@@ -94,6 +95,7 @@ def test_past_ticks_never_change(symbol: Symbol, moves: list[AnyMove]) -> None:
             assert feed.price(symbol, move.at) == before.pips[-1]
 
 
+@pytest.mark.lengthy
 @given(st.sampled_from(MARKETS), scripts())
 def test_the_same_moves_give_the_same_prices(symbol: Symbol, moves: list[AnyMove]) -> None:
     one = moved(symbol, moves)

@@ -541,6 +541,7 @@ def test_an_amount_and_its_meaning_are_needed() -> None:
 # Multipliers.
 
 
+@pytest.mark.lengthy
 def test_a_multiplier_is_one_of_those_offered() -> None:
     for symbol in SYMBOLS.values():
         kind = TYPES["MULTDOWN"]

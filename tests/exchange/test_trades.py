@@ -68,6 +68,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.lengthy
 @settings(max_examples=200)
 @given(wishes())
 def test_a_trade_elsewhere_is_the_trade_here(database: Path, request: QuoteRequest) -> None:

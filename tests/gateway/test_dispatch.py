@@ -385,6 +385,7 @@ async def test_a_pause_is_no_handler_of_the_client(monkeypatch: pytest.MonkeyPat
         assert await world.connect(address="1.1.1.1").refused({"ping": 1}) == "RateLimit"
 
 
+@pytest.mark.lengthy
 async def test_the_burst_of_a_page_ends_no_connection() -> None:
     async with limited(limits="deriv") as world:
         client = world.connect(address="1.1.1.1")

@@ -33,6 +33,7 @@ def test_resuming_passes_on_everything_that_a_task_sends() -> None:
     assert returned.value.value == "sent and caught"
 
 
+@pytest.mark.lengthy
 async def test_handlers_that_need_no_task_share_a_driver_until_one_fails_or_waits(
     world: World,
 ) -> None:

@@ -363,6 +363,7 @@ async def test_an_idle_connection_is_pinged_then_closed(server: Running) -> None
         assert await client.closed() == (4408, "idle: no frame from you for 120 seconds")
 
 
+@pytest.mark.lengthy
 async def test_the_ping_comes_when_the_setting_says() -> None:
     async with (
         testing.world(ping_after=1) as world,
@@ -954,6 +955,7 @@ async def test_a_refused_handshake_is_answered_later(
         assert b"the limit of 2 of something" in await refused.reader.read()
 
 
+@pytest.mark.lengthy
 async def test_a_stop_does_not_wait_for_a_refused_handshake(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -990,6 +992,7 @@ async def test_an_idle_connection_keeps_no_core(server: Running) -> None:
         assert await client.closed() == (1000, "")
 
 
+@pytest.mark.lengthy
 async def test_a_stop_answers_handshakes_that_wait_for_their_turn(world: World) -> None:
     async with listening(world) as (server, port):
         let_rounds_end(world)

@@ -54,6 +54,7 @@ async def come_and_go(
             client.writer.write(b"\x81\xfe\xff\x00half")
 
 
+@pytest.mark.lengthy
 async def test_ten_thousand_connects_and_drops_leave_nothing(tmp_path: Path) -> None:
     with Served(tmp_path, "--seed", "tests") as served:
         process = served.process.pid

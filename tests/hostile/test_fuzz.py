@@ -18,6 +18,7 @@ MESSAGES = chosen(50_000, 1_000_000)
 SEED = ("--seed", "fuzz")
 
 
+@pytest.mark.lengthy
 async def test_hostile_messages_are_answered_and_change_nothing_else(tmp_path: Path) -> None:
     with Served(tmp_path, *SEED) as served:
         codes = await fuzz(served, MESSAGES, "suite")

@@ -16,6 +16,7 @@ from tests.stores import run_once
 pytestmark = [pytest.mark.timeout(600), pytest.mark.sqlite]
 
 
+@pytest.mark.lengthy
 async def test_every_attack_meets_its_limits_and_good_clients_are_answered(tmp_path: Path) -> None:
     with Served(tmp_path, *OPTIONS) as served:
         good_tokens, attacking_tokens = await asyncio.to_thread(run_once, served.db, people)

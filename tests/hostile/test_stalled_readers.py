@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import orjson
+import pytest
 
 from scopegate.gateway.transport.peer import MAX_HELD
 from scopegate.testing import World
@@ -19,6 +20,7 @@ _SLACK = 256 * 1024
 """The last answer before a limit is reached."""
 
 
+@pytest.mark.lengthy
 async def test_two_hundred_clients_that_read_nothing(world: World) -> None:
     async with AsyncExitStack() as stack:
         server, port = await stack.enter_async_context(listening(world))

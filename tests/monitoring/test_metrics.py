@@ -157,6 +157,7 @@ async def test_one_answer_has_the_metrics_of_every_worker(tmp_path: Path) -> Non
     assert {sample.labels["worker"] for sample in found.families[memory].samples} == {"0", "1"}
 
 
+@pytest.mark.lengthy
 @pytest.mark.skipif(sys.platform != "linux", reason="worker processes need Linux")
 @pytest.mark.sqlite
 async def test_a_worker_that_replaces_another_states_when_it_began(tmp_path: Path) -> None:
@@ -228,6 +229,7 @@ def test_no_accept_makes_the_metrics_fail(served: Served, accept: str, is_open: 
     assert served.stderr == ""
 
 
+@pytest.mark.lengthy
 @pytest.mark.sqlite
 def test_it_is_alive_but_not_ready_while_nothing_can_be_written(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
@@ -242,6 +244,7 @@ def test_it_is_alive_but_not_ready_while_nothing_can_be_written(tmp_path: Path) 
         assert fetch(f"{served.page}healthz")[0] == 200
 
 
+@pytest.mark.lengthy
 def test_the_token_of_the_metrics_is_not_shown(tmp_path: Path) -> None:
     with serving(tmp_path, "--metrics-token", TOKEN) as served:
         get(served, "/metrics", Authorization="Bearer wrong-wrong-wrong")

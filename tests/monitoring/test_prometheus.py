@@ -97,6 +97,7 @@ async def used(served: Served) -> None:
         assert await client.refused({"mt5_login_list": 1}) == "UnrecognisedRequest"
 
 
+@pytest.mark.lengthy
 async def test_every_query_of_the_dashboard_finds_something(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         await used(served)
@@ -120,6 +121,7 @@ def test_every_metric_of_the_dashboard_and_the_alerts_exists(tmp_path: Path) -> 
     assert plain <= known | {"process_start_time_seconds"}
 
 
+@pytest.mark.lengthy
 def test_the_alerts_fire_for_their_causes_alone() -> None:
     promtool("check", "rules", MONITORING / "alerts.yml")
     promtool("check", "config", MONITORING / "prometheus.yml")

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.served import Served, serving
@@ -60,6 +61,7 @@ def spans(received: SimpleQueue[bytes]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda each: each["scopegate.message"])
 
 
+@pytest.mark.lengthy
 async def test_a_collector_gets_a_span_for_each_call(tmp_path: Path) -> None:
     with collector() as (url, received):
         with serving(tmp_path, "--traces-to", url) as served:
@@ -79,6 +81,7 @@ async def test_a_collector_gets_a_span_for_each_call(tmp_path: Path) -> None:
     assert served.token not in str(found)
 
 
+@pytest.mark.lengthy
 async def test_without_its_collector_the_gateway_serves_and_stops(tmp_path: Path) -> None:
     with Served(tmp_path, "--traces-to", "http://127.0.0.1:9/v1/traces") as served:
         async with served.connected() as client:

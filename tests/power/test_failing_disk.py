@@ -118,6 +118,7 @@ def contracts(db: Path) -> set[int]:
         return {row[0] for row in connection.execute("SELECT id FROM contracts")}
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("error", cases(ERRORS, ["full", "broken"]))
 async def test_a_disk_may_fail_at_any_operation(
     gateway: Served, disk: FailingDisk, error: str
@@ -146,6 +147,7 @@ async def test_a_disk_may_fail_at_any_operation(
     assert acknowledged == contracts(gateway.db)
 
 
+@pytest.mark.lengthy
 async def test_nothing_is_lost_if_it_is_killed_while_its_disk_fails(
     gateway: Served, disk: FailingDisk
 ) -> None:
@@ -160,6 +162,7 @@ async def test_nothing_is_lost_if_it_is_killed_while_its_disk_fails(
     assert acknowledged == contracts(gateway.db)
 
 
+@pytest.mark.lengthy
 async def test_a_start_on_a_disk_that_fails_says_why(gateway: Served, disk: FailingDisk) -> None:
     assert gateway.stop() == 0
     disk.fail(errno.EROFS, 0)
@@ -170,6 +173,7 @@ async def test_a_start_on_a_disk_that_fails_says_why(gateway: Served, disk: Fail
     gateway.start()
 
 
+@pytest.mark.lengthy
 async def test_a_lock_that_another_program_holds_for_long_is_waited_for(gateway: Served) -> None:
     async with trading(gateway) as client:
         await client.ask({"ticks": "1HZ100V", "subscribe": 1})

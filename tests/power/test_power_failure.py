@@ -221,6 +221,7 @@ def found_in(life: Recorded, count: int, folder: Path) -> tuple[int, list[str]]:
     return recovered, []
 
 
+@pytest.mark.lengthy
 def test_the_recording_is_complete(life: Recorded) -> None:
     disk = Disk(life.before)
     for operation in life.operations:
@@ -244,6 +245,7 @@ def test_no_loss_of_power_loses_what_was_acknowledged(life: Recorded, tmp_path: 
     assert recovered == STATES
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("mutant", cases(mutants.MUTANTS, ["never_synced"]))
 async def test_it_finds_a_gateway_that(mutant: str, tmp_path: Path) -> None:
     program = (sys.executable, str(Path(mutants.__file__)), mutant)
@@ -253,6 +255,7 @@ async def test_it_finds_a_gateway_that(mutant: str, tmp_path: Path) -> None:
     assert wrong
 
 
+@pytest.mark.lengthy
 def test_a_gateway_starts_after_a_loss_and_after_one_while_it_starts(
     life: Recorded, tmp_path: Path
 ) -> None:

@@ -244,7 +244,10 @@ ENGINES = [
     "sqlite",
     pytest.param(
         "postgresql",
-        marks=pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.missing()),
+        marks=[
+            pytest.mark.lengthy,
+            pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.missing()),
+        ],
     ),
 ]
 TRIES_OF_EACH = TRIES if postgresql.missing() else TRIES // 2
@@ -264,6 +267,7 @@ def test_caps_are_never_exceeded(tmp_path: Path, engine: str) -> None:
     assert books.paid > TRANSFER_CAP - 35
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("mutant", caps_mutants.MUTANTS)
 def test_a_faulty_gateway_is_found(tmp_path: Path, mutant: str) -> None:
     _, books = run(tmp_path, "sqlite", 1_500, mutant)
@@ -276,6 +280,7 @@ def test_a_faulty_gateway_is_found(tmp_path: Path, mutant: str) -> None:
     assert not within
 
 
+@pytest.mark.lengthy
 async def test_contracts_are_sold_after_a_crash(tmp_path: Path) -> None:
     """A kill ends the connection of a token whose contracts are to be sold then."""
     with Served(tmp_path, *OPTIONS) as gateway:

@@ -166,6 +166,7 @@ def test_each_check_is_documented() -> None:
     assert re.findall(r"^\| `(\w+)` \| .+ \|$", section, re.MULTILINE) == [*OF_FILES, *ALWAYS]
 
 
+@pytest.mark.lengthy
 @pytest.mark.sqlite
 def test_a_database_that_was_served_has_no_fault(traded: Path) -> None:
     before = files_of(traded)
@@ -389,6 +390,7 @@ def test_what_cannot_be_checked_is_one_line(db: Path) -> None:
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.lengthy
 @pytest.mark.sqlite
 def test_a_database_that_another_program_has_locked_is_one_line(db: Path) -> None:
     with contextlib.closing(sqlite3.connect(db, isolation_level=None)) as other:
@@ -470,6 +472,7 @@ def test_checks_of_plugins_are_run_and_one_that_fails_hinders_none(tmp_path: Pat
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.lengthy
 def test_a_plugin_is_not_checked_before_its_tables_are_there(tmp_path: Path) -> None:
     (tmp_path / "migrations").mkdir()
     (tmp_path / "migrations" / "0001_fruit.sql").write_text(
@@ -510,6 +513,7 @@ def test_without_the_exchange_its_tables_are_not_checked(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.lengthy
 def test_two_checks_of_a_name_are_refused(tmp_path: Path) -> None:
     more = 'more = Plugin(name="orchard", checks={"trees": ladders})\n'
     lines, done = checked_with(tmp_path, ORCHARD + more)

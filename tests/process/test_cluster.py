@@ -419,6 +419,7 @@ def wrong_streams(scene: Scene) -> Iterator[str]:
     )
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("number", range(ROUNDS))
 async def test_nothing_acknowledged_is_lost(scene: Scene, number: int) -> None:
     fault = FAULTS[number % len(FAULTS)]
@@ -440,6 +441,7 @@ MUTANTS = {
 LAST_MUTANT = list(MUTANTS)[-1]
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("mutant", list(MUTANTS) if IS_LONG else [LAST_MUTANT])
 async def test_a_round_finds_gateways_with(mutant: Callable[[], None], tmp_path: Path) -> None:
     fault, kind = MUTANTS[mutant]

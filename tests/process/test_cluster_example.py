@@ -112,6 +112,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
+@pytest.mark.lengthy
 @runs_here
 async def test_a_cluster_outlives_its_gateways_and_its_own_end(folder: Path) -> None:
     with Example(folder) as example:

@@ -69,6 +69,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
 # One account, one market.
 
 
+@pytest.mark.lengthy
 async def test_streams_of_both_gateways_get_each_entry_once_in_order(both: Gateways) -> None:
     async with both.signed_in() as clients:
         for client in clients:
@@ -84,6 +85,7 @@ async def test_streams_of_both_gateways_get_each_entry_once_in_order(both: Gatew
         assert balances[0] == balances[1] == min(reply["buy"]["balance_after"] for reply in replies)
 
 
+@pytest.mark.lengthy
 async def test_a_contract_is_followed_and_sold_at_the_other_gateway(both: Gateways) -> None:
     async with both.signed_in() as (one, other):
         for client in (one, other):
@@ -99,6 +101,7 @@ async def test_a_contract_is_followed_and_sold_at_the_other_gateway(both: Gatewa
         assert await one.refused({"sell": contract_id, "price": 0}) == "NoOpenPosition"
 
 
+@pytest.mark.lengthy
 async def test_a_keyed_request_that_is_sent_to_both_is_done_once(both: Gateways) -> None:
     async with both.signed_in() as clients:
         await check_done_once(clients)
@@ -180,6 +183,7 @@ async def test_apps_use_the_oauth_endpoints_of_either_gateway(both: Gateways) ->
         assert await new.refused({"balance": 1}) == "AuthorizationRequired"
 
 
+@pytest.mark.lengthy
 async def test_a_gateway_that_joins_later_is_at_the_same_time(tmp_path: Path) -> None:
     with gateways(tmp_path, 1, "--start", "2026-01-01", "--speed", "20") as made:
         async with made.each[0].connected() as client:
@@ -191,6 +195,7 @@ async def test_a_gateway_that_joins_later_is_at_the_same_time(tmp_path: Path) ->
             await check_one_market(clients)
 
 
+@pytest.mark.lengthy
 async def test_gateways_that_start_at_the_same_time_are_one(tmp_path: Path) -> None:
     """On a new database: they have one market, and each one's demo token is valid at all."""
     with Gateways(tmp_path, postgresql.empty_database(), "--speed", "20") as made:
@@ -204,6 +209,7 @@ async def test_gateways_that_start_at_the_same_time_are_one(tmp_path: Path) -> N
         made.stop()
 
 
+@pytest.mark.lengthy
 async def test_a_purchase_never_enters_at_a_tick_that_another_gateway_has_sent(
     both: Gateways,
 ) -> None:
@@ -215,6 +221,7 @@ async def test_a_purchase_never_enters_at_a_tick_that_another_gateway_has_sent(
             assert bought["buy"]["start_time"] >= seen  # the entry tick follows the start
 
 
+@pytest.mark.lengthy
 async def test_a_trade_that_had_to_wait_is_made_at_the_time_and_price_of_its_turn(
     both: Gateways,
 ) -> None:
@@ -246,6 +253,7 @@ async def settled(client: SocketClient, opened: set[int]) -> None:
     assert sorted(found) == sorted(opened)
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("killed", cases([None, 0, 1], [None, 0]))
 async def test_contracts_are_settled_once_whichever_gateway_is_left(
     tmp_path: Path, killed: int | None
@@ -289,6 +297,7 @@ RACE_REFUSALS = {
 """The errors of who was late, wants a sale before the first tick, or has reached a limit."""
 
 
+@pytest.mark.lengthy
 async def test_racing_trades_on_few_accounts_leave_exact_sums(tmp_path: Path) -> None:
     """From three gateways: no balance is negative, and no client gets an error of the database."""
 
@@ -384,6 +393,7 @@ cli.main()
 """This release with a migration more, which adds a column."""
 
 
+@pytest.mark.lengthy
 async def test_two_neighbouring_releases_serve_together(tmp_path: Path) -> None:
     """One gateway after the other is upgraded, and one may go back."""
     with Gateways(tmp_path, postgresql.new_database(), "--seed", "releases") as made:
@@ -412,6 +422,7 @@ async def test_two_neighbouring_releases_serve_together(tmp_path: Path) -> None:
 # Limits.
 
 
+@pytest.mark.lengthy
 async def test_connections_at_both_gateways_are_counted_together(tmp_path: Path) -> None:
     with gateways(tmp_path, 2, "--connections-per-address", "6") as made:
         first, second = made.each
@@ -427,6 +438,7 @@ async def test_connections_at_both_gateways_are_counted_together(tmp_path: Path)
                 await stack.enter_async_context(second.connected())
 
 
+@pytest.mark.lengthy
 async def test_messages_and_wrong_tokens_are_counted_together(tmp_path: Path) -> None:
     with gateways(tmp_path, 2, "--messages-per-minute", "60") as made:
         async with made.one_of_each() as (one, other):
@@ -449,6 +461,7 @@ async def test_messages_and_wrong_tokens_are_counted_together(tmp_path: Path) ->
 # Gateways that are late.
 
 
+@pytest.mark.lengthy
 async def test_a_gateway_that_was_stopped_acts_on_nothing_that_it_missed(tmp_path: Path) -> None:
     """What its clients sent meanwhile is refused, not done for a token that was revoked."""
     with Gateways(tmp_path, postgresql.new_database(), "--seed", "stopped") as made:
@@ -477,6 +490,7 @@ async def test_a_gateway_that_was_stopped_acts_on_nothing_that_it_missed(tmp_pat
         assert second.stop() == 0
 
 
+@pytest.mark.lengthy
 async def test_a_gateway_without_its_database_says_so_and_recovers(tmp_path: Path) -> None:
     server = postgresql.new_database()
     name = server.url.split("@/")[1].split("?")[0]
@@ -535,6 +549,7 @@ async def test_a_gateway_with_another_market_is_refused(tmp_path: Path) -> None:
         assert "seed: this database has another seed" in refusal(made, "--seed", "other")
 
 
+@pytest.mark.lengthy
 async def test_a_gateway_whose_clock_is_wrong_is_refused(tmp_path: Path) -> None:
     ahead = "import time; real = time.time; time.time = lambda: real() + 0.5;"
     program = (sys.executable, "-c", f"{ahead} from scopegate import cli; cli.main()")
@@ -544,6 +559,7 @@ async def test_a_gateway_whose_clock_is_wrong_is_refused(tmp_path: Path) -> None
         assert "NTP" in said
 
 
+@pytest.mark.lengthy
 async def test_a_plugin_that_does_not_state_that_it_can_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,6 +194,7 @@ def told(gateway: Served) -> Told:
     return begin(gateway)
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("number", range(ROUNDS))
 async def test_a_request_that_a_kill_cut_off_is_done_once(
     gateway: Served, told: Told, number: int
@@ -208,6 +209,7 @@ async def test_a_request_that_a_kill_cut_off_is_done_once(
     assert violations(gateway.db, told) == []
 
 
+@pytest.mark.lengthy
 async def test_the_checker_finds_a_gateway_that_records_too_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

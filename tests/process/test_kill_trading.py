@@ -209,6 +209,7 @@ async def test_the_rounds_have_seen_every_kind_of_trade(gateway: Served, told: T
     assert (poor, "buy", False) in became
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     ("mutant", "kind"),
     [

@@ -42,6 +42,7 @@ async def bought(client: SocketClient) -> dict[str, Any]:
             await client.next()  # a tick
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("number", cases([signal.SIGINT, signal.SIGQUIT], [signal.SIGQUIT]))
 async def test_what_was_acknowledged_outlives_a_server_that_ends(
     gateway: Served, cluster: postgresql.PostgresqlServer, number: int

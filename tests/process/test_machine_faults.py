@@ -154,6 +154,7 @@ async def trading(served: Served) -> AsyncIterator[SocketClient]:
         yield client
 
 
+@pytest.mark.lengthy
 async def test_contracts_settle_once_a_full_disk_with_the_log_on_it_is_freed(
     tmp_path: Path,
 ) -> None:
@@ -260,6 +261,7 @@ async def test_a_damaged_database_is_refused_with_what_to_do(served: Served, nam
         assert "error" not in await client.ask(buying())
 
 
+@pytest.mark.lengthy
 async def test_a_backup_that_was_made_amid_trading_is_restored_elsewhere_and_served(
     tmp_path: Path,
 ) -> None:
@@ -305,6 +307,7 @@ async def test_a_backup_that_was_made_amid_trading_is_restored_elsewhere_and_ser
     restored.command("check")
 
 
+@pytest.mark.lengthy
 async def test_a_backup_is_restored_and_what_was_there_is_kept(served: Served) -> None:
     copy = served.folder / "backup.db"
     option = stores.option(served.db)
@@ -499,6 +502,7 @@ async def held(client: SocketClient) -> list[int]:
     return [each["contract_id"] for each in reply["portfolio"]["contracts"]]
 
 
+@pytest.mark.lengthy
 async def test_a_contract_that_cannot_be_settled_is_set_aside(tmp_path: Path) -> None:
     with Served(tmp_path, *SPEEDY) as served:
         async with trading(served) as client:

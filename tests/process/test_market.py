@@ -57,6 +57,7 @@ async def has_reached(client: SocketClient, moment: int) -> None:
     await client.ask({"forget_all": "ticks"})
 
 
+@pytest.mark.lengthy
 async def test_two_processes_tell_one_history(pair: tuple[Served, Served]) -> None:
     first, second = pair
     async with first.connected() as one, second.connected() as other:
@@ -94,6 +95,7 @@ async def test_live_ticks_are_those_of_later_history(pair: tuple[Served, Served]
                 assert list(zip(history["times"], history["prices"], strict=True)) == told
 
 
+@pytest.mark.lengthy
 async def test_a_live_candle_ends_as_later_history_has_it(pair: tuple[Served, Served]) -> None:
     first, second = pair
     async with first.connected() as one, second.connected() as other:

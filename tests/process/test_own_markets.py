@@ -52,6 +52,7 @@ async def test_the_market_begins_at_the_first_tick_and_goes_on_after_a_restart(
             assert (await ask(client, ticks="OWN_X"))["epoch"] > shown["epoch"]
 
 
+@pytest.mark.lengthy
 @pytest.mark.sqlite
 @pytest.mark.skipif(sys.platform != "linux", reason="worker processes need Linux")
 async def test_workers_and_their_replacements_have_the_same_market(tmp_path: Path) -> None:

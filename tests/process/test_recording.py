@@ -277,6 +277,7 @@ def test_events_wait_for_the_requests_that_were_recorded_before_them(session: Se
     assert [message["msg_type"] for message in again] == [message["msg_type"] for message in seen]
 
 
+@pytest.mark.lengthy
 def test_the_command_replays_until_all_connections_are_served(session: Session) -> None:
     path, seen, _ = session
     with running(path.parent, "replay", path.name) as (url, process):
@@ -365,6 +366,7 @@ def test_other(scopegate_replay):
 """
 
 
+@pytest.mark.lengthy
 def test_the_fixture_serves_a_file_beside_the_test_and_fails_it_if_it_differs(
     tmp_path: Path,
 ) -> None:

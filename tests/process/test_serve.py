@@ -187,6 +187,7 @@ def test_the_database_is_for_its_owner_alone(gateway: Served) -> None:
     assert modes == dict.fromkeys(("", "-wal", "-shm", "-lock"), oct(0o600))
 
 
+@pytest.mark.lengthy
 async def test_the_seed_of_a_market_is_random_and_never_shown(tmp_path: Path) -> None:
     """Anyone who knows it knows every future price."""
     with Served(tmp_path) as served:
@@ -277,6 +278,7 @@ async def test_letters_are_not_logged_when_others_can_connect_unless_asked_for(
     assert len(re.findall(r"\b[a-z2-9]{16}\b", served.stderr)) == 1
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("tls", [False, True], ids=["in the clear", "over TLS"])
 async def test_silent_sockets_never_use_up_the_files_of_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, tls: bool

@@ -10,5 +10,6 @@ pytestmark = pytest.mark.sqlite
 SECONDS = 5.0
 
 
+@pytest.mark.lengthy
 async def test_a_process_that_stands_still_loses_nothing(served: Served) -> None:
     await process_stands_still(served, SECONDS)

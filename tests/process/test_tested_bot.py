@@ -11,6 +11,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.served import PATIENCE, environment
 
 BOT = Path(__file__).parents[2] / "examples" / "tested_bot"
@@ -74,6 +76,7 @@ def facts(text: str) -> list[Any]:
     return found
 
 
+@pytest.mark.lengthy
 def test_every_run_is_the_same_to_the_byte(tmp_path: Path) -> None:
     """Whatever the folder, the hashes and the time zone; on another machine the facts are."""
     once = transcript(tmp_path / "once", PYTHONHASHSEED="1", TZ="UTC")

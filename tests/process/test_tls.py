@@ -269,6 +269,7 @@ def encrypted_key(files: Files) -> str:
 BREAKS = [key_of_another, half_a_chain, no_key, encrypted_key]
 
 
+@pytest.mark.lengthy
 @pytest.mark.sqlite
 @pytest.mark.parametrize("workers", cases([1, SEVERAL], [SEVERAL]))
 async def test_a_broken_certificate_is_logged_and_the_old_one_stays(
@@ -305,6 +306,7 @@ def test_a_start_with_a_broken_certificate_says_why(
     assert len(refused.stderr.splitlines()) == 1
 
 
+@pytest.mark.lengthy
 @pytest.mark.sqlite
 @pytest.mark.skipif(sys.platform != "linux", reason="worker processes need Linux")
 async def test_the_replacement_of_a_worker_has_the_certificate_of_the_others(

@@ -56,6 +56,7 @@ async def last_told(served: Served, count: int) -> tuple[int, int]:
     return first, last
 
 
+@pytest.mark.lengthy
 @pytest.mark.sqlite
 async def test_no_tick_is_sent_again_after_the_clock_was_set_back(moved: Moved) -> None:
     _, last = await last_told(moved, 3)
@@ -70,6 +71,7 @@ async def test_no_tick_is_sent_again_after_the_clock_was_set_back(moved: Moved) 
     assert moved.stderr == ""
 
 
+@pytest.mark.lengthy
 @pytest.mark.sqlite
 async def test_a_clean_stop_leaves_no_gap(moved: Moved) -> None:
     _, last = await last_told(moved, 1)

@@ -80,6 +80,7 @@ def test_a_wheel_has_scopegate_and_nothing_else(wheel: Path) -> None:
     assert any(name.endswith("pages/layout.html") for name in names)
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("command", [["pytest"], ["python", "-m", "pytest"]], ids=" ".join)
 def test_tests_of_such_a_project_run(installed: Path, hostile: Path, command: list[str]) -> None:
     program, *arguments = command
@@ -103,6 +104,7 @@ async def test_it_takes_handlers_from_there(installed: Path, hostile: Path) -> N
 
 
 # The suite runs the tests of all examples in its own environment too.
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     "example", cases(["greeter", "own_market", "tested_bot", "weather"], ["greeter"])
 )

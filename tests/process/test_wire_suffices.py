@@ -220,6 +220,7 @@ def test_the_script_imports_nothing_of_ours() -> None:
     assert imported - sys.stdlib_module_names == {"websockets"}
 
 
+@pytest.mark.lengthy
 async def test_finished_contracts_are_settled_again_from_the_wire_alone(gateway: Served) -> None:
     traded = accounts(gateway)
 

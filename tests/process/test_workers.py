@@ -136,6 +136,7 @@ async def test_streams_of_both_workers_get_each_entry_once_in_order(gateway: Wor
         assert told[0] == told[1] == sorted(bought)
 
 
+@pytest.mark.lengthy
 async def test_a_contract_is_followed_and_sold_at_the_other_worker(gateway: Workers) -> None:
     async with gateway.at_both() as (one, other):
         for client in (one, other):
@@ -248,6 +249,7 @@ async def test_a_code_for_an_app_is_exchanged_at_any_worker(gateway: Workers) ->
     assert statuses[0] == 200
 
 
+@pytest.mark.lengthy
 async def test_both_workers_have_one_market(tmp_path: Path) -> None:
     """At the same moment, also where its time is not that of the clock on the wall."""
     with workers(tmp_path, "--start", "2026-01-01", "--speed", "20") as gateway:
@@ -282,6 +284,7 @@ async def test_contracts_are_settled_once_whichever_worker_sold_them(tmp_path: P
 # Limits.
 
 
+@pytest.mark.lengthy
 async def test_connections_of_both_workers_are_counted_together(tmp_path: Path) -> None:
     with workers(tmp_path, "--connections-per-address", "6") as gateway:
         async with AsyncExitStack() as stack:
@@ -292,6 +295,7 @@ async def test_connections_of_both_workers_are_counted_together(tmp_path: Path) 
                 await stack.enter_async_context(gateway.connected())
 
 
+@pytest.mark.lengthy
 async def test_messages_to_both_workers_are_counted_together(tmp_path: Path) -> None:
     """A client that sends to one is refused at the other, soon after."""
     with workers(tmp_path, "--messages-per-minute", "60") as gateway:
@@ -360,6 +364,7 @@ async def replaced(gateway: Workers, before: list[int], client: SocketClient) ->
     return replacement
 
 
+@pytest.mark.lengthy
 async def test_a_message_for_a_worker_that_has_just_ended_harms_nobody(tmp_path: Path) -> None:
     """The parent learns of both at once: that it has ended, and of a message for it."""
     with Workers(tmp_path, "--workers", "2", "--seed", "messages") as gateway:
@@ -381,6 +386,7 @@ def ended(pid: int) -> None:
         os.sched_yield()
 
 
+@pytest.mark.lengthy
 async def test_a_replacement_knows_what_was_counted(tmp_path: Path) -> None:
     with Workers(tmp_path, "--workers", "2", "--seed", "counted") as gateway:
         first, second = before = gateway.workers()
@@ -396,6 +402,7 @@ async def test_a_replacement_knows_what_was_counted(tmp_path: Path) -> None:
         assert gateway.stop() == 0
 
 
+@pytest.mark.lengthy
 async def test_a_parent_that_may_not_fork_tries_again(tmp_path: Path) -> None:
     with Workers(tmp_path, "--workers", "2", "--seed", "fork") as gateway:
         first, second = before = gateway.workers()
@@ -418,6 +425,7 @@ HASTY = (
 )
 
 
+@pytest.mark.lengthy
 async def test_a_worker_that_stalls_is_replaced(tmp_path: Path) -> None:
     """It may have had the turn to write. At a stop, nobody waits for it."""
     with Workers(tmp_path, "--workers", "2", "--seed", "stalled") as gateway:
@@ -441,6 +449,7 @@ async def test_a_worker_that_stalls_is_replaced(tmp_path: Path) -> None:
         assert gateway.stop() == 0
 
 
+@pytest.mark.lengthy
 async def test_market_time_never_goes_back_whichever_worker_ends(tmp_path: Path) -> None:
     """Also if the one that stores it has stalled for a while when all are killed."""
     options = ("--start", "2026-01-01", "--speed", "20", "--seed", "marks")
@@ -459,6 +468,7 @@ async def test_market_time_never_goes_back_whichever_worker_ends(tmp_path: Path)
         assert gateway.stop() == 0
 
 
+@pytest.mark.lengthy
 async def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     """However that ends, so that the database can be served again at once."""
     with Workers(tmp_path, "--workers", "2", "--seed", "orphans") as gateway:
@@ -500,6 +510,7 @@ def refusal(folder: Path, *options: str) -> str:
     return done.stderr
 
 
+@pytest.mark.lengthy
 def test_a_start_that_fails_says_why_once(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -156,6 +156,7 @@ def check_books(path: Path) -> None:
         assert total == 0
 
 
+@pytest.mark.lengthy
 async def test_a_kill_of_the_writers_process_loses_nothing(tmp_path: Path) -> None:
     with Served(tmp_path, *OPTIONS) as gateway:
         traders = [Trader(token) for token in run_once(gateway.db, open_users)]
@@ -199,6 +200,7 @@ async def test_a_kill_of_the_gateway_loses_nothing_that_was_acknowledged(tmp_pat
         check_books(gateway.db)
 
 
+@pytest.mark.lengthy
 async def test_a_stop_waits_for_the_writers_process(tmp_path: Path) -> None:
     with serving(tmp_path, *OPTIONS) as gateway:
         traders = [Trader(token) for token in run_once(gateway.db, open_users)]

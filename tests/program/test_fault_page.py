@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from scopegate.gateway.calls.faults import Fault
 from scopegate.handlers.exchange.feed_faults import MarketFaultKinds
 from scopegate.testkit import live_gateway
@@ -37,6 +39,7 @@ def test_the_page_names_every_option() -> None:
             assert re.search(rf"`{option}`|\b{option}=", PAGE), (kind.kind, option)
 
 
+@pytest.mark.lengthy
 def test_its_tests_pass(tmp_path: Path) -> None:
     named = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```$", re.M | re.S)
     files = {name: text for name, text in named.findall(PAGE) if name.startswith("test_")}

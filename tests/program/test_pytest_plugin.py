@@ -73,6 +73,7 @@ def test_without_a_gateway():
 """
 
 
+@pytest.mark.lengthy
 def test_it_works_without_further_ado_in_parallel_and_leaves_nothing(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -103,6 +104,7 @@ def test_handlers(scopegate):
 """
 
 
+@pytest.mark.lengthy
 def test_a_mark_that_is_wrong_is_an_error_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "test_bot.py").write_text(WRONG)
     done = run_pytest(tmp_path, *WITHOUT_ASYNCIO)
@@ -150,6 +152,7 @@ def test_the_test_asks(scopegate, exchange):
 """
 
 
+@pytest.mark.lengthy
 def test_a_test_fails_with_its_bot(tmp_path: Path) -> None:
     (tmp_path / "test_bot.py").write_text(FAILING)
     done = run_pytest(tmp_path, *WITHOUT_ASYNCIO)
@@ -159,6 +162,7 @@ def test_a_test_fails_with_its_bot(tmp_path: Path) -> None:
     assert "The bot fail, run by scopegate.run, has failed." in done.stdout
 
 
+@pytest.mark.lengthy
 def test_a_setting_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "my_bot.py").write_text("")
     (tmp_path / "my_calls.py").write_text("")
@@ -185,6 +189,7 @@ def test_a_setting_that_is_missing_is_named(tmp_path: Path) -> None:
     assert 'asyncio_mode = "auto"' in done.stdout
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("mode", ["auto", "strict"])
 def test_asynchronous_tests_run_with_the_settings_that_are_named(tmp_path: Path, mode: str) -> None:
     mark = "" if mode == "auto" else "import pytest\n\n@pytest.mark.asyncio\n"
@@ -204,6 +209,7 @@ def test_it_costs_nothing_where_nobody_asks_for_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.lengthy
 def test_the_programs_of_the_pages_are_good(tmp_path: Path) -> None:
     """Those that have a name; the others are parts of one."""
     shown = re.compile(r"^```python\n(# (\w+\.py)\n.*?)^```$", re.M | re.S)

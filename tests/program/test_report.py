@@ -198,6 +198,7 @@ def test_it(scopegate, text):
 """
 
 
+@pytest.mark.lengthy
 def test_pytest_writes_a_report_of_each_test(tmp_path: Path) -> None:
     (tmp_path / "test_bot.py").write_text(TESTS)
     done = run_pytest(tmp_path, "-p", "no:asyncio", "--scopegate-report", "reports")

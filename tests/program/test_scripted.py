@@ -91,6 +91,7 @@ def stable(message: dict[str, Any]) -> bytes:
     return json.dumps(message).encode()
 
 
+@pytest.mark.lengthy
 def test_a_bot_runs_over_a_day_of_a_file_in_seconds(tmp_path: Path) -> None:
     path = tmp_path / "tuesday.csv"
     prices = day_of_ticks(path)
@@ -320,6 +321,7 @@ def test_a_wrong_market_is_refused(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.lengthy
 def test_the_mark_takes_a_market_beside_the_test(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     day_of_ticks(tmp_path / "below" / "ticks.csv", seconds=60)

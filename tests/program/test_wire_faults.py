@@ -118,6 +118,7 @@ def test_no_event_follows_the_reply_to_its_forget(scopegate: LiveGateway) -> Non
         assert [message["msg_type"] for message in client.events(2)] == ["tick", "forget"]
 
 
+@pytest.mark.lengthy
 def test_an_event_that_is_held_back_arrives_without_another(scopegate: LiveGateway) -> None:
     scopegate.fault("reorder_events")
     with bot(scopegate) as client:

@@ -91,6 +91,7 @@ async def test_settling_and_recording_uses_scan_no_table(world: World) -> None:
     assert await statements_of(world, settle_and_record) == {}
 
 
+@pytest.mark.lengthy
 async def test_the_oauth_endpoints_scan_no_table(world: World) -> None:
     async with app_flow(world, "read") as flow:
         store = world.gateway.store

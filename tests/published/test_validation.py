@@ -121,6 +121,7 @@ async def test_a_missing_field_is_named(world: World) -> None:
     assert asked >= 6  # two apps' names and scopes, an end, a subscribe
 
 
+@pytest.mark.lengthy
 async def test_a_wrong_type_is_refused_and_the_field_named(world: World) -> None:
     client = await owner_and_operator(world)
     taken = []
@@ -186,6 +187,7 @@ def understood(call: Call, request: Request, field: str, value: Any) -> Any:
         return problems_of(invalid)
 
 
+@pytest.mark.lengthy
 async def test_digits_in_a_string_are_the_number_and_a_number_is_its_digits(world: World) -> None:
     useful = set()
     for name, request in await scenes(world):
@@ -212,6 +214,7 @@ def the_other_way(value: Any) -> Any:
     return int(value) if type(value) is str and value.isdecimal() else value
 
 
+@pytest.mark.lengthy
 async def test_a_message_written_the_other_way_is_answered_the_same(world: World) -> None:
     """`{"ping": "1"}` is sent by a published web app, a numeric `end` by the JavaScript client."""
     changed = set()

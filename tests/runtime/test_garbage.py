@@ -47,6 +47,7 @@ async def test_a_cycle_that_was_never_frozen_is_released(collector: GarbageColle
     assert node() is None
 
 
+@pytest.mark.lengthy
 async def test_frozen_cycles_are_released_once_the_objects_have_doubled(
     collector: GarbageCollector,
 ) -> None:

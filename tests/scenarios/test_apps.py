@@ -175,6 +175,7 @@ async def test_app_1089_is_there_for_every_demo(world: World) -> None:
         )
 
 
+@pytest.mark.lengthy
 async def test_any_app_id_is_taken_where_the_operator_says_so() -> None:
     async with testing.world(any_app_id=True) as world:
         app = await world.app("read")

@@ -194,6 +194,7 @@ async def test_tokens_are_asked_for_with_post(flow: Flow) -> None:
     assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.lengthy
 async def test_wrong_codes_are_no_way_to_lock_others_out(flow: Flow) -> None:
     """An app with a server has one address for all of its users."""
     code = await flow.code()

@@ -424,6 +424,7 @@ def test_an_answer_is_added_to_the_registered_address(registered: str, returned:
 # Origins.
 
 
+@pytest.mark.lengthy
 async def test_an_app_may_be_bound_to_origins(world: World) -> None:
     app = await world.app("read")
     owner = await world.owner()

@@ -156,6 +156,7 @@ async def test_a_long_list_in_turns_is_the_list_at_once(
     assert at_once[0]["statement"]["count"] > 5
 
 
+@pytest.mark.lengthy
 @pytest.mark.usual_hashes
 async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
@@ -191,6 +192,7 @@ async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
         )
 
 
+@pytest.mark.lengthy
 @pytest.mark.usual_hashes
 async def test_only_so_many_passwords_of_one_client_wait() -> None:
     checker = passwords.Passwords(Siblings())

@@ -105,6 +105,7 @@ async def test_financing_is_listed_up_to_today_and_no_further(world: World) -> N
     assert await client.refused({"multiplier_financing": "NONE"}) == "InvalidSymbol"
 
 
+@pytest.mark.lengthy
 async def test_a_multiplier_ends_over_midnight_as_if_it_were_followed_at_once(
     twins: tuple[Twin, Twin],
 ) -> None:

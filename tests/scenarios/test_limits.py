@@ -316,6 +316,7 @@ async def test_an_address_that_has_sent_too_much_connects_later() -> None:
         assert b"4 messages a minute" in refused.value.response.body
 
 
+@pytest.mark.lengthy
 async def test_thousands_of_local_connections_and_streams() -> None:
     """The limits of a gateway on loopback are wide: one program may open all that it wants."""
     async with testing.world() as world:

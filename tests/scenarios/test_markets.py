@@ -18,6 +18,7 @@ EURO = {"symbol": "frxEURUSD", "amount": 10, "basis": "stake", "currency": "USD"
 RISE = EURO | {"contract_type": "CALL", "duration": 5, "duration_unit": "m"}
 
 
+@pytest.mark.lengthy
 async def test_lists_agree_on_what_is_open() -> None:
     """Whatever the moment: flags, times of the day and the refusal to price say the same."""
     for start in (MONDAY + 3_600, MONDAY + 50_000, CLOSE):

@@ -208,6 +208,7 @@ async def test_a_connection_without_an_app_is_seen_and_ended(world: World, app_i
     assert (await overview(operator))["open_connections"] == 1
 
 
+@pytest.mark.lengthy
 async def test_the_overview_is_a_stream(world: World) -> None:
     operator = await operator_of(world)
     first = await operator.ask({"operator_overview": 1, "subscribe": 1})

@@ -366,6 +366,7 @@ async def test_a_contract_that_was_settled_at_the_start_is_not_settled_again(
     assert await stopped.world.gateway.store.read(unpaid) == []
 
 
+@pytest.mark.lengthy
 async def test_no_tick_is_missed_while_the_gateway_starts(twins: tuple[Twin, Twin]) -> None:
     """Contracts are decided by ticks that come after the desk is taken up and before it listens."""
     always, stopped = twins

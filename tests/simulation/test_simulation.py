@@ -17,7 +17,7 @@ from tests.simulation.mutants import MUTANTS
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.timeout(600)]
 
-HOURS = chosen(1, 20)
+HOURS = [0.1, pytest.param(chosen(1, 20), marks=pytest.mark.lengthy)]
 """Simulated hours without a fault in the gateway."""
 SEEDS = chosen(1, 3)
 """First seeds from which each planted fault is found."""
@@ -45,10 +45,12 @@ def outcome(*options: str) -> dict[str, Any]:
     return found
 
 
-def test_hours_of_trading_and_faults_hold(capfd: pytest.CaptureFixture[str]) -> None:
-    assert many("suite", HOURS, "") == 0, capfd.readouterr().out
+@pytest.mark.parametrize("hours", HOURS)
+def test_hours_of_trading_and_faults_hold(hours: float, capfd: pytest.CaptureFixture[str]) -> None:
+    assert many("suite", hours, "") == 0, capfd.readouterr().out
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("workers", cases([1, 3], [3]))
 def test_a_seed_gives_the_same_frames_in_every_process(workers: int) -> None:
     options = ("--seed", "same", "--seconds", str(SAME_SECONDS), "--workers", str(workers))
@@ -59,6 +61,7 @@ def test_a_seed_gives_the_same_frames_in_every_process(workers: int) -> None:
     assert outcome(*options[2:], "--seed", "another")["digest"] != first["digest"]
 
 
+@pytest.mark.lengthy
 def test_a_failure_is_repeated_by_its_seed() -> None:
     options = ("--seed", "again", "--mutant", "commit_lost", "--workers", "3")
     found = {
@@ -78,6 +81,7 @@ def test_it_finds(mutant: str, number: int, capfd: pytest.CaptureFixture[str]) -
     assert f"--mutant {mutant}" in printed
 
 
+@pytest.mark.lengthy
 def test_the_command_says_how_to_see_a_failure_again(capfd: pytest.CaptureFixture[str]) -> None:
     assert many("say", 1.0, "prices_differ") == 1
     said = capfd.readouterr().out

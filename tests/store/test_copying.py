@@ -136,6 +136,7 @@ async def serves(location: Location) -> Store:
     return store
 
 
+@pytest.mark.lengthy
 async def test_a_target_that_is_not_new_and_a_source_that_is_served_are_refused(
     tmp_path: Path,
 ) -> None:
@@ -198,6 +199,7 @@ def test_tables_of_an_unknown_plugin_are_not_left_behind(tmp_path: Path) -> None
         copying.copy(source, postgresql.empty_database())
 
 
+@pytest.mark.lengthy
 def test_the_command_says_what_it_has_copied(tmp_path: Path) -> None:
     filled(tmp_path / "scopegate.db")
     target = postgresql.empty_database()

@@ -116,6 +116,7 @@ def own_server() -> Iterator[postgresql.PostgresqlServer]:
         yield made
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("name", ["fsync", "full_page_writes"])
 async def test_a_server_that_may_lose_commits_is_refused_unless_allowed(name: str) -> None:
     with postgresql.server_of_its_own(**{name: "off"}) as unsafe:
@@ -217,6 +218,7 @@ def test_a_missing_driver_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.lengthy
 async def test_a_password_comes_from_the_environment_over_tls(tmp_path: Path) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
@@ -313,6 +315,7 @@ async def test_a_commit_without_an_answer_is_answered_as_it_was_decided(where: s
             assert "nothing was changed" in str(results[0])
 
 
+@pytest.mark.lengthy
 async def test_a_server_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "STALLED_SECONDS", 0.2)
     async with behind_proxy() as (store, proxy):
@@ -325,6 +328,7 @@ async def test_a_server_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch)
         assert await read_soon(store) == [1, 2]
 
 
+@pytest.mark.lengthy
 async def test_reads_that_wait_for_others_are_not_taken_for_stalled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -354,6 +358,7 @@ async def test_the_end_does_not_wait_for_ever_for_the_outcome_of_a_commit(
             await writing
 
 
+@pytest.mark.lengthy
 async def test_a_gateway_that_was_stopped_does_not_keep_the_turn_to_write() -> None:
     server = postgresql.new_database()
     run_once(server, create)
@@ -380,6 +385,7 @@ async def test_a_caller_that_is_cancelled_leaves_nothing_behind() -> None:
         assert await store.read(numbers) == [1]
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("number", cases([signal.SIGINT, signal.SIGQUIT], [signal.SIGQUIT]))
 async def test_a_server_is_started_again(number: int) -> None:
     """In order, and after a crash: what was acknowledged is there."""

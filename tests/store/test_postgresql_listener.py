@@ -205,6 +205,7 @@ def end_sessions(server: Server) -> None:
     )
 
 
+@pytest.mark.lengthy
 async def test_a_gateway_whose_number_was_taken_gets_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -221,6 +222,7 @@ async def test_a_gateway_whose_number_was_taken_gets_another(
         await late.close()
 
 
+@pytest.mark.lengthy
 async def test_a_revocation_waits_for_a_gateway_that_has_only_lost_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
