@@ -8,6 +8,7 @@ BROWSER_TESTS := tests/browser
 APART := $(VENV)-bandit $(VENV)-deriv-client $(VENV)-sbom
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
+SHORT := -m "not slow and not lengthy"
 UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py tests/test_words.py
 ON_POSTGRESQL := SCOPEGATE_TEST_STORE=postgresql $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 SHORT_ON_POSTGRESQL := tests/exchange/test_payments_machine.py tests/scenarios/test_consent.py tests/scenarios/test_races.py \
@@ -103,7 +104,7 @@ cluster: $(VENV)/made-for-postgresql
 
 # Browsers and processes are waited for, so two cores have more workers.
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
-	$(BIN)/python -m pytest $(if $(ALL),-n 3,-n 4 -m "not lengthy and not slow") $(if $(COVERAGE),--cov --cov-report=term) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(if $(ALL),-n 3,-n 4 $(SHORT)) $(if $(COVERAGE),--cov --cov-report=term) --dist loadfile --no-loadscope-reorder
 	@$(if $(and $(ALL),$(SHORT_ON_POSTGRESQL)),if $(BIN)/python -m tests.postgresql; then \
 	  $(ON_POSTGRESQL) $(SHORT_ON_POSTGRESQL); \
 	else echo "The scenarios on PostgreSQL are skipped."; fi)
@@ -117,7 +118,7 @@ coverage:
 	@$(MAKE) --no-print-directory test ALL=1 COVERAGE=1
 
 quick: $(VENV)/made-for-tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --hypothesis-profile=quick $(UNIT_TESTS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(SHORT) --hypothesis-profile=quick $(UNIT_TESTS)
 
 oldest: $(VENV)-oldest/made
 	$(VENV)-oldest/bin/python -m pytest -q -p no:anyio -n 2 --dist loadfile -m "not slow" --hypothesis-profile=quick $(UNIT_TESTS)

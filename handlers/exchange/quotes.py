@@ -43,8 +43,11 @@ GOOD_FOR = 60.0
 """How long a proposal can be bought, in seconds of real time."""
 MAX_PROPOSALS = 1_000
 """The most proposals that are remembered for one connection, without its streams."""
-SLICE = 0.002
-"""Real seconds for which streams are priced before the event loop gets a turn."""
+SLICE = 0.0005
+"""Real seconds for which streams are priced before the event loop gets a turn.
+
+A trade takes about six turns of the loop, and waits for such a slice in each.
+"""
 MAX_OF_SECOND = 10_000
 """The most quotes of one market second that equal requests share."""
 
