@@ -46,7 +46,7 @@ MAX_PROPOSALS = 1_000
 SLICE = 0.0005
 """Real seconds for which streams are priced before the event loop gets a turn.
 
-A trade takes about six turns of the loop, and waits for such a slice in each.
+A trade takes several turns of the loop, and waits for such a slice in each.
 """
 MAX_OF_SECOND = 10_000
 """The most quotes of one market second that equal requests share."""

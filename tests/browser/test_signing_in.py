@@ -160,3 +160,37 @@ def test_a_gateway_without_users_says_how_to_create_one(browse: Browse, tmp_path
         page.close()  # it may still be loading its icon, and would tell that the gateway is gone
     finally:
         empty.kill()
+
+
+@pytest.mark.lengthy
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/tokens", "New token"), ("/apps", "Register app"), ("/account", "Reset balance")],
+)
+def test_a_button_is_disabled_until_a_click_is_not_lost(page: Page, path: str, name: str) -> None:
+    held: list[str | bytes] = []
+    routes: list[WebSocketRoute] = []
+
+    def hold_back(route: WebSocketRoute) -> None:
+        def pass_on(message: str | bytes) -> None:
+            late = json.loads(message)["msg_type"] in ("page_info", "active_symbols")
+            if late and routes:
+                held.append(message)
+            else:
+                route.send(message)
+
+        routes.append(route)
+        route.connect_to_server().on_message(pass_on)
+
+    page.goto(path)
+    sign_in_as_demo(page)
+    page.route_web_socket(re.compile("websockets"), hold_back)
+    page.reload()
+    button = page.get_by_role("button", name=name)
+    expect(button).to_be_visible()
+    expect(button).to_be_disabled()
+    [route] = routes
+    routes.clear()
+    for message in held:
+        route.send(message)
+    expect(button).to_be_enabled()

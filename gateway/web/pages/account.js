@@ -5,7 +5,7 @@
 
 import { followContracts } from "/assets/account-contracts.js";
 import { buildTicket } from "/assets/account-ticket.js";
-import { busy, byId, confirm, fill, h, money } from "/assets/dom.js";
+import { busy, byId, confirm, enable, fill, h, money } from "/assets/dom.js";
 import { begin, insist, showResult } from "/assets/owner.js";
 import { account, accountPicker, api } from "/assets/session.js";
 
@@ -53,6 +53,6 @@ begin(async () => {
     ticket.tradeFor(account());
   };
   fill(byId("picker"), accountPicker(follow));
-  byId("reset").onclick = reset;
+  enable(byId("reset"), reset);
   follow();
 });

@@ -13,6 +13,7 @@ import {
   confirm,
   copyButton,
   empty,
+  enable,
   field,
   fill,
   h,
@@ -427,7 +428,7 @@ function tellSaved({ app_id: appId, name, redirect_uri: returnsTo }, isNew) {
 begin(async (info) => {
   const place = byId("apps");
   fill(place, skeleton(4));
-  byId("register").onclick = () => openForm(info, null);
+  enable(byId("register"), () => openForm(info, null));
   const none = empty(
     "No apps yet",
     "Register an app to get an app ID and a link to send users to for consent.",

@@ -148,6 +148,12 @@ export function errorText(error) {
   return [error.message, ...details].join("\n");
 }
 
+/** Lets a button act that the page's HTML has disabled, so that no earlier click is lost. */
+export function enable(button, act) {
+  button.onclick = act;
+  button.disabled = false;
+}
+
 /** Runs `act` with the button disabled, so that nothing is sent twice; the focus stays there. */
 export async function busy(button, act) {
   const hadFocus = document.activeElement === button;

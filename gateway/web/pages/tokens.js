@@ -12,6 +12,7 @@ import {
   clearErrors,
   confirm,
   empty,
+  enable,
   field,
   fill,
   h,
@@ -316,7 +317,7 @@ async function removeToken({ name, token, loginid }, button) {
 begin(async (info) => {
   const kinds = await insist(restrictionKinds);
   buildForm(info, kinds);
-  byId("new").onclick = () => (byId("make-part").hidden ? open() : close());
+  enable(byId("new"), () => (byId("make-part").hidden ? open() : close()));
   fill(byId("list"), skeleton(4));
   const none = empty("No tokens yet", "Select “New token” to create one.");
   const whole = table("Your tokens", COLUMNS, []);
