@@ -40,12 +40,6 @@ STATE_MACHINE = re.compile(r"_machine\.py$")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _shared_server() -> Iterator[None]:
-    yield
-    postgresql.remove_shared()
-
-
-@pytest.fixture(autouse=True, scope="session")
 def _incubator() -> Iterator[None]:
     with incubator.in_use():
         yield

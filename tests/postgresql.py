@@ -188,16 +188,6 @@ def shared() -> PostgresqlServer:
     return made
 
 
-def remove_shared() -> None:
-    """End the shared server, if there is one, and remove its files.
-
-    Not only at the exit: pytest-xdist kills workers that take ten seconds for that, and a server
-    with the databases of a thousand tests has gigabytes.
-    """
-    if shared.cache_info().currsize:
-        shared().remove()
-
-
 _numbers = iter(range(1, 1_000_000))
 
 
