@@ -265,7 +265,6 @@ def test_threads_that_ask_at_once_get_the_answers_of_one_alone() -> None:
     assert together == alone
 
 
-@pytest.mark.lengthy
 @pytest.mark.slow
 def test_a_question_interrupted_at_any_line_is_answered_as_if_it_were_alone() -> None:
     """What a thread can do to another in one switch, tried at every line instead of by luck."""

@@ -939,7 +939,6 @@ async def run(operations: int, seed: int, tell: Callable[[str], None]) -> Hall:
     return hall
 
 
-@pytest.mark.lengthy
 async def test_the_long_run_in_short() -> None:
     hall = await run(chosen(300, 20_000), 1, lambda line: None)
     assert hall.closed
