@@ -116,6 +116,7 @@ async def bot(endpoint: str) -> dict[str, Any]:
     await prices.count(PRICES)
     proposal_id = prices.messages[-1]["proposal"]["id"]
     seen["second_buy"] = await api.buy({"buy": proposal_id, "price": 20})
+    seen["prices_until_bought"] = len(prices.messages)
     to_sell = seen["second_buy"]["buy"]["contract_id"]
     until_sold = await followed(api, to_sell)
     await until_sold.until(is_saleable)
