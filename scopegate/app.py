@@ -158,7 +158,7 @@ async def compose(
         joins = bool(siblings.present)
         if joins and worker is None:
             check_for_gateways(composition.plugins)
-        workers, held, bus = Workers(), ConcurrencyLimiter(), Bus()
+        workers, held, bus = Workers(store.computes), ConcurrencyLimiter(), Bus()
         metrics, health = Metrics(), Health()
         stack.callback(workers.close)
         profile = settings.profile()
@@ -262,7 +262,7 @@ async def compose(
                 log.warning("connections have the faults of the settings", faults=settings.fault)
         elif settings.fault:
             raise SettingsError("fault: others can connect, so set allow_faults too")
-        scheduler = Scheduler()
+        scheduler = Scheduler(others_wait=store.waits_for_loop)
         dispatcher = Dispatcher(
             registry,
             bus,

@@ -241,13 +241,23 @@ class SqliteStore(Store):
     def _commit(self, batch: list[WaitingJob]) -> Awaitable[Sequence[Change]]:
         self._has_run = has_run = threading.Lock()
         has_run.acquire()
+        self._computes = True
         committing = self._writer.begin(partial(self._write, batch=batch))
         has_run.acquire(timeout=GIVE_WAY)
         return committing
 
     def _write(self, connection: SqliteConnection, batch: Sequence[WrittenJob]) -> Sequence[Change]:
         """Commit a batch in the writer's thread; return the changes of other processes before."""
-        return write_batch(connection, batch, self._seen_change, lambda _: self._has_run.release())
+
+        def have_run(_: object) -> None:
+            self._computes = False
+            self._has_run.release()
+
+        try:
+            return write_batch(connection, batch, self._seen_change, have_run)
+        finally:
+            self._computes = False  # also if they failed
+            self._has_committed = True
 
     async def _elsewhere(self, batch: list[WaitingJob], process: WriterProcess) -> Sequence[Change]:
         try:

@@ -105,6 +105,14 @@ class Store(ABC):
         """The answers to the callers of each batch that was committed, in order."""
         self._has_paused = False
         """Whether further answers follow once the event loop has read its sockets."""
+        self._computes = False
+        """Whether a thread runs the jobs of a batch, or is about to."""
+        self._has_committed = False
+        """Whether a batch is committed whose end the event loop has not seen yet."""
+        self._resumes = False
+        """Whether callers have been answered that have not gone on yet."""
+        self._are_few = True
+        """Whether the batch that was begun last is small."""
         self._idle: asyncio.Future[None] | None = None
         """What `close` waits for."""
         self._listeners: dict[str, list[Callable[[Any], None]]] = {}
@@ -164,6 +172,22 @@ class Store(ABC):
         Returns what prevented it, if anything: then no client that is signed in may act.
         """
         return None
+
+    def waits_for_loop(self) -> bool:
+        """Return whether a few writes wait for nothing but a turn of the event loop.
+
+        A write takes several turns, and what comes in between can be as long as other clients make
+        it. Where many write, each turn is for many of them.
+        """
+        return self._are_few and (self._is_due or self._has_committed or self._resumes)
+
+    def computes(self) -> bool:
+        """Return whether a thread of this process is computing what is about to be committed.
+
+        It needs the interpreter for some 30 short moments. Beside another computation it would wait
+        for each of them.
+        """
+        return self._computes
 
     def fault(self) -> StoreUnavailableError | None:
         """Return why the database cannot be used at present, as far as it is known."""
@@ -246,11 +270,13 @@ class Store(ABC):
         by: object = None,
     ) -> None:
         """Let a batch be committed."""
+        self._are_few = len(batch) <= ANSWERED_TOGETHER
         in_flight = InFlight(batch, commit, by)
         self._in_flight.append(in_flight)
         in_flight.committing.add_done_callback(partial(self._committed, in_flight))
 
     def _committed(self, in_flight: InFlight, committing: asyncio.Future[Sequence[Change]]) -> None:
+        self._has_committed = False
         self._moved_at = time.monotonic()
         self._commits.add(self._moved_at - in_flight.began)
         if committing.cancelled():
@@ -273,6 +299,7 @@ class Store(ABC):
     def _answer_some(self) -> None:
         """Answer callers until the event loop is to read its sockets again."""
         self._has_paused = False
+        self._resumes = True
         while self._answers:
             try:
                 next(self._answers[0])
@@ -285,8 +312,12 @@ class Store(ABC):
                 self._has_paused = True
                 asyncio.get_running_loop().call_soon(self._answer_some)
                 return
+        asyncio.get_running_loop().call_soon(self._resumed)  # after the callers
         if self._idle is not None and not self._idle.done() and not self._is_busy:
             self._idle.set_result(None)
+
+    def _resumed(self) -> None:
+        self._resumes = bool(self._answers)
 
     def _answer(
         self, batch: list[WaitingJob], committed: Sequence[Change] | Exception

@@ -16,6 +16,7 @@ Rules:
 import asyncio
 import heapq
 import itertools
+import math
 import time
 import types
 import weakref
@@ -54,6 +55,10 @@ WORKERS = 1
 computes nothing more, and the event loop and the writer wait longer for their turns."""
 SLICE = 0.005
 """Seconds after which a computation gives other clients a turn."""
+PAUSE = 0.0002
+"""Seconds for which a computation that gives way sleeps at a time."""
+MAX_PAUSE = 0.005
+"""Seconds for which it gives way at most, so that there is an end to every computation."""
 MAX_QUEUED_PER_CLIENT = 3
 """Turns of one client that may wait in a queue: the longest take a second each."""
 MAX_QUEUED = 256
@@ -156,10 +161,16 @@ class Scheduler:
         *,
         clock: Callable[[], float] = time.perf_counter,
         call_soon: Callable[[Callable[[], None]], object] | None = None,
+        others_wait: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`call_soon` calls back after the sockets were read; by default the running loop's."""
+        """`call_soon` calls back after the sockets were read; by default the running loop's.
+
+        `others_wait` says whether callbacks of the loop are due that a round should not hold up,
+        such as those of calls that clients have begun.
+        """
         self.now = self._clock = clock
         self._call_soon = call_soon
+        self._others_wait = others_wait
         self._loads: weakref.WeakValueDictionary[Hashable, ClientLoad] = (
             weakref.WeakValueDictionary()
         )
@@ -169,6 +180,9 @@ class Scheduler:
         """Seconds of a round; infinite if no sockets have to be read."""
         self._round_ends = 0.0
         self._worked_until = 0.0
+        self._served_at = 0.0
+        """When the last round ended that served somebody: others cannot put that off for longer
+        than a round takes."""
         self._is_due = False
 
     def load(self, client: Hashable, *, signed_in: bool) -> ClientLoad:
@@ -301,6 +315,10 @@ class Scheduler:
         self._is_due = False
         now = self._clock()
         round_ends = now + self.round_length
+        gives_way = self.round_length < math.inf
+        if gives_way and now - self._served_at < self.round_length and self._others_wait():
+            self._arm()
+            return
         while self._line.waiting:
             began = now
             member = self._line.pop()
@@ -322,9 +340,9 @@ class Scheduler:
             group = load.group
             if group is not None and group.line.waiting and not group.listed:
                 self._line.add(group)
-            if now >= round_ends:
+            if now >= round_ends or (gives_way and self._others_wait()):
                 break
-        self._worked_until = now
+        self._worked_until = self._served_at = now
         self._round_ends = now + self.round_length
         self._arm()
 
@@ -519,7 +537,9 @@ class FairQueue:
 class Workers:
     """Runs computations that would block the event loop in threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, gives_way: Callable[[], bool] = lambda: False) -> None:
+        """A computation pauses, for at most `MAX_PAUSE`, while `gives_way` says that it should."""
+        self._gives_way = gives_way
         self.queue = FairQueue(WORKERS)
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="workers")
 
@@ -547,7 +567,7 @@ class Workers:
 
     async def _go_on(self, turn: Turn, work: Generator[None, None, T]) -> T:
         while True:
-            is_done, result = await turn.run(self._threads, _slice, work)
+            is_done, result = await turn.run(self._threads, _slice, work, self._gives_way)
             if is_done:
                 returned: T = result
                 return returned
@@ -577,13 +597,22 @@ def one_by_one(made: Iterable[T]) -> Generator[None, None, list[T]]:
     return found
 
 
-def _slice(work: Generator[None, None, Any]) -> tuple[bool, Any]:
+def _slice(work: Generator[None, None, Any], gives_way: Callable[[], bool]) -> tuple[bool, Any]:
     """Continue this work for one slice; return whether it is done, and its result."""
     ends = time.perf_counter() + SLICE
     try:
         next(work)
         while time.perf_counter() < ends:
+            if gives_way():
+                _pause(gives_way)
             next(work)
     except StopIteration as returned:
         return True, returned.value
     return False, None
+
+
+def _pause(gives_way: Callable[[], bool]) -> None:
+    """Give way, but not for longer than `MAX_PAUSE`."""
+    ends = time.perf_counter() + MAX_PAUSE
+    while gives_way() and time.perf_counter() < ends:
+        time.sleep(PAUSE)

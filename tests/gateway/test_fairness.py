@@ -1,6 +1,7 @@
 """Fair scheduling: the order of service, waiting work, and work that is dropped."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -23,8 +24,13 @@ class Loop:
     def __init__(self) -> None:
         self.now = 100.0
         self.done: list[str] = []
+        self.others_wait = False
         self._soon: list[Callable[[], None]] = []
-        self.scheduler = Scheduler(clock=lambda: self.now, call_soon=self._soon.append)
+        self.scheduler = Scheduler(
+            clock=lambda: self.now,
+            call_soon=self._soon.append,
+            others_wait=lambda: self.others_wait,
+        )
 
     def go_on(self, most: int = 10_000) -> None:
         """Do what is due, until nothing is."""
@@ -90,6 +96,43 @@ def test_many_connections_of_one_client_have_one_turn_together(signed_in: bool) 
     waited = loop.done.index("ada") - before
     assert waited <= scheduling.QUANTUM / MESSAGE + 1
     assert len(loop.done) == 6_401
+
+
+def test_a_round_gives_way_to_what_else_waits_for_the_loop() -> None:
+    loop = Loop()
+    flood = [Messages(loop, f"10.0.0.{number}", signed_in=False) for number in range(250)]
+    for each in flood:
+        each.receive(*[MESSAGE] * 20)
+
+    def served() -> float:
+        """The seconds that the next round serves somebody."""
+        before = len(loop.done)
+        loop.go_on(1)
+        return (len(loop.done) - before) * MESSAGE
+
+    assert served() >= scheduling.ROUND
+    loop.others_wait = True
+    assert served() == 0
+    assert served() == 0
+    assert not loop.is_idle
+    loop.now += scheduling.ROUND  # they wait all the time, so there is one turn nevertheless
+    assert 0 < served() <= scheduling.QUANTUM + MESSAGE
+    assert served() == 0
+    loop.others_wait = False
+    loop.go_on()
+    assert len(loop.done) == 5_000
+
+
+def test_where_no_sockets_are_read_a_round_gives_way_to_nothing() -> None:
+    loop = Loop()
+    loop.scheduler.round_length = math.inf
+    loop.others_wait = True
+    flood = [Messages(loop, f"10.0.0.{number}", signed_in=False) for number in range(10)]
+    for each in flood:
+        each.receive(*[MESSAGE] * 20)
+    loop.go_on(1)
+    assert loop.is_idle
+    assert len(loop.done) == 200
 
 
 def test_any_number_of_strangers_have_one_turn_before_a_user() -> None:
@@ -442,7 +485,7 @@ async def test_more_clients_than_threads_have_their_slices_in_turn(
     assert done == ["a", "b", "c"] * 4
 
 
-def a_step(work: Generator[None, None, Any]) -> tuple[bool, Any]:
+def a_step(work: Generator[None, None, Any], _: object) -> tuple[bool, Any]:
     """One step of the work instead of as many as fit into a while."""
     try:
         next(work)
@@ -456,8 +499,31 @@ def test_a_slice_is_no_more_of_the_work_than_fits(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(scheduling, "SLICE", 0.0)
     done: list[str] = []
     work = steps("a", 3, done)
-    assert [scheduling._slice(work) for _ in range(4)] == [(False, None)] * 3 + [(True, "a")]
+    slices = [scheduling._slice(work, lambda: False) for _ in range(4)]
+    assert slices == [(False, None)] * 3 + [(True, "a")]
     assert len(done) == 3
+
+
+def test_a_computation_pauses_while_it_should_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduling, "SLICE", 1_000.0)
+    monkeypatch.setattr(scheduling, "MAX_PAUSE", 1_000.0)
+    done: list[str] = []
+    wishes = iter([False, True, True, True, False, False])
+    seen: list[int] = []
+
+    def gives_way() -> bool:
+        seen.append(len(done))
+        return next(wishes)
+
+    assert scheduling._slice(steps("a", 3, done), gives_way) == (True, "a")
+    assert seen == [1, 2, 2, 2, 2, 3]  # no step was made meanwhile
+
+
+def test_a_computation_gives_way_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduling, "MAX_PAUSE", 0.0)
+    work = steps("a", 3, [])
+    while not scheduling._slice(work, lambda: True)[0]:
+        pass
 
 
 async def test_cancelled_work_stops(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:

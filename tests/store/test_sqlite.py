@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from scopegate.store.errors import (
 from scopegate.store.migrating import migrate
 from scopegate.store.sqlite import SqliteStore
 from scopegate.store.sqlite_connection import connect
+from scopegate.store.store import ANSWERED_TOGETHER
 from scopegate.store.transactions import Transaction
 from tests.store.engines import create, numbers, put
 
@@ -44,6 +46,49 @@ async def test_waiting_jobs_share_commits(store: SqliteStore) -> None:
     await asyncio.gather(*(store.write(put(x)) for x in range(100)))
     assert statements.count("COMMIT") <= 3
     assert await numbers(store) == list(range(100))
+
+
+async def test_a_write_says_when_it_waits_for_the_event_loop_alone(store: SqliteStore) -> None:
+    committed = store._committed
+    at_commit: list[bool] = []
+
+    def note(*given: Any) -> None:
+        at_commit.append(store.waits_for_loop())
+        committed(*given)
+
+    store._committed = note  # type: ignore[method-assign]
+
+    async def write() -> bool:
+        await store.write(put(1))
+        return store.waits_for_loop()  # callers of the same batch may not have gone on yet
+
+    assert not store.waits_for_loop()
+    writing = asyncio.ensure_future(write())
+    await asyncio.sleep(0)
+    assert store.waits_for_loop()  # the batch is about to begin
+    assert await writing
+    assert not store.waits_for_loop()
+    assert at_commit == [True]
+
+    # Many writes do not hold up the messages of others.
+    many = [asyncio.ensure_future(store.write(put(x))) for x in range(ANSWERED_TOGETHER + 1)]
+    await asyncio.wait(many)
+    assert at_commit == [True, False]
+
+
+async def test_a_write_says_while_its_thread_computes(store: SqliteStore) -> None:
+    def compute(transaction: Transaction) -> bool:
+        return store.computes()
+
+    def fail(transaction: Transaction) -> None:
+        transaction.execute("ROLLBACK")
+        raise sqlite3.OperationalError("disk I/O error")
+
+    assert await store.write(compute)
+    assert not store.computes()
+    with contextlib.suppress(StoreError):
+        await store.write(fail)
+    assert not store.computes()
 
 
 async def test_a_full_disk_fails_the_batch_and_the_store_goes_on(store: SqliteStore) -> None:
