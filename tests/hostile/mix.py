@@ -35,8 +35,6 @@ TOKENS = 20
 """Tokens of the one user who attacks."""
 BAR = 3.0
 ALL = "all at once"
-NICENESS = 10
-"""Of the attackers: what they compute must not keep the gateway from a processor."""
 SETTLE = 1.0
 """Seconds after an attack begins or ends that are not measured."""
 
@@ -146,7 +144,7 @@ async def measure(served: Served, chosen: Sequence[str], seconds: float) -> bool
     good_tokens, attacking_tokens = await asyncio.to_thread(run_once, served.db, people)
     port = urlsplit(served.url).port
     assert port is not None
-    target = Target(port, attacking_tokens, NICENESS)
+    target = Target(port, attacking_tokens, gives_way=True)
     held = True
     async with GoodClients(port, good_tokens) as good:
         await asyncio.sleep(5.0)
