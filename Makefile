@@ -29,7 +29,7 @@ help:
 	@echo "make cluster  start PostgreSQL, three gateways and HAProxy, in the folder cluster"
 	@echo "make test     run the tests that a change needs at once, in less than five minutes"
 	@echo "make test ALL=1  run the whole suite: all tests but proofs, in their short form"
-	@echo "make test-postgresql  the tests that use a database, with every one on a PostgreSQL server"
+	@echo "make test-postgresql  those of them that use a database, on a PostgreSQL server; ALL=1 as above"
 	@echo "make quick    the unit tests alone, in a minute"
 	@echo "make coverage the same suite, and which branches it takes"
 	@echo "make oldest   the unit tests with the oldest versions of what is needed"
@@ -112,7 +112,7 @@ test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_mod
 # tests/conftest.py leaves out tests that use no database, too.
 test-postgresql: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	$(BIN)/python -m tests.postgresql
-	$(ON_POSTGRESQL) $(NOT_ON_POSTGRESQL:%=--ignore=%)
+	$(ON_POSTGRESQL) $(if $(ALL),,$(SHORT)) $(NOT_ON_POSTGRESQL:%=--ignore=%)
 
 coverage:
 	@$(MAKE) --no-print-directory test ALL=1 COVERAGE=1

@@ -1,5 +1,6 @@
 """What tests share: a world in memory, the same over sockets, and a gateway in its own process."""
 
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
@@ -28,6 +29,7 @@ from tests.leftovers import (  # noqa: F401 - fixtures and hooks
     pytest_runtest_makereport,
     pytest_runtest_teardown,
 )
+from tests.memory_folder import memory
 from tests.served import Served, over_sockets
 
 MEASURED = re.compile(
@@ -37,6 +39,12 @@ MEASURED = re.compile(
 """Tests whose gateways count for the coverage; others start such processes, too."""
 STATE_MACHINE = re.compile(r"_machine\.py$")
 """Slow tests that count for the coverage; the others repeat the same lines very often."""
+
+
+def pytest_configure() -> None:
+    """Let temporary folders be in memory: a disk that stalls makes tests fail that are fast."""
+    if (folder := memory()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -52,6 +60,13 @@ def _processes_without_coverage(request: pytest.FixtureRequest) -> Iterator[None
         if not MEASURED.search(request.path.as_posix()):
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _databases_of_a_file() -> Iterator[None]:
+    """Drop the databases of a file's tests after the last one."""
+    yield
+    postgresql.drop_unused()
 
 
 @pytest.fixture(autouse=True)

@@ -21,11 +21,11 @@ pytestmark = pytest.mark.sqlite
 
 def dangers(settings: Settings, facts: Facts) -> dict[str, str]:
     """The dangers of some settings on this machine, by what they are about."""
-    return {
-        finding.about: finding.what
-        for finding in findings(settings, facts)
-        if finding.level == "danger"
-    }
+    found: dict[str, str] = {}
+    for finding in findings(settings, facts):
+        if finding.level == "danger":
+            found[finding.about] = f"{found.get(finding.about, '')} {finding.what}"
+    return found
 
 
 @pytest.fixture

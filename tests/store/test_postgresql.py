@@ -153,7 +153,7 @@ async def test_a_database_without_a_schema_is_refused(
     own_server: postgresql.PostgresqlServer,
 ) -> None:
     own_server.run("CREATE DATABASE bare")
-    own_server.run("DROP SCHEMA public", "bare")
+    own_server.run("DROP SCHEMA public", database="bare")
     with pytest.raises(StoreError, match=r"no schema .* search_path"):
         await PostgresqlStore(own_server.server("bare")).open()
 
