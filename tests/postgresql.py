@@ -148,10 +148,12 @@ class PostgresqlServer:
         """Run each as an administrator in a transaction of its own; the rows of the last one."""
         import psycopg
 
+        rows: list[tuple[Any, ...]] = []
         with psycopg.connect(self.server(database).url, autocommit=True) as connection:
             for command in commands:
                 cursor = connection.execute(command.encode())
-            return cursor.fetchall() if cursor.description else []
+                rows = cursor.fetchall() if cursor.description else []
+        return rows
 
     def create(self, database: str, template: str = "template0") -> Server:
         """Create a database; its location."""
