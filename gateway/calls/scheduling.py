@@ -6,11 +6,12 @@ Rules:
 - `Scheduler` shares the event loop. A message is handled at once if no client waits. Otherwise the
   client that has used the loop least is next, and of its connections the one that waited longest.
   Strangers, who are not signed in, are in one group that counts as `STRANGERS` users: addresses
-  cost nothing, so thousands of them must not come before every user.
+  cost nothing, so thousands of them must not come before every user. A round of messages ends early
+  if what clients have begun waits for nothing but the event loop, such as a trade after its commit.
 - `FairQueue` shares a scarce resource, such as a thread: one turn per client, clients in turn. It
   is bounded for each client and in total; when it is full, it refuses with `RateLimit`.
 - `Workers` runs computations that would block the loop in threads, in slices: between two slices
-  other clients get their turns, and cancelled work stops.
+  other clients get their turns, and cancelled work stops. They pause while a trade is written.
 """
 
 import asyncio
