@@ -256,7 +256,6 @@ class SqliteStore(Store):
         try:
             return write_batch(connection, batch, self._seen_change, have_run)
         finally:
-            self._computes = False  # also if they failed
             self._has_committed = True
 
     async def _elsewhere(self, batch: list[WaitingJob], process: WriterProcess) -> Sequence[Change]:

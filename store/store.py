@@ -277,6 +277,7 @@ class Store(ABC):
 
     def _committed(self, in_flight: InFlight, committing: asyncio.Future[Sequence[Change]]) -> None:
         self._has_committed = False
+        self._computes = False  # also if nothing could be run
         self._moved_at = time.monotonic()
         self._commits.add(self._moved_at - in_flight.began)
         if committing.cancelled():
